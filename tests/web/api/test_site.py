@@ -345,7 +345,7 @@ class TestUnknown:
             "//api/v1/site",
             "/healthz/",
             "/metrics/x",
-            "/page.css/x",
+            "/overview.css/x",
             "/api/v1/../../etc/passwd",
             "/%2e%2e/setup.cfg",
         ):

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -27,13 +28,14 @@ from tests.web.small_site import SmallSite
 from twisted_gantry.core.alarms import Severity
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.web.api.stream import Stream
-from twisted_gantry.web.page.resource import TYPES, page_of_site
+from twisted_gantry.web.page.resource import page_of_site
 from twisted_gantry.wire.reading import Quality
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
+TYPES = page_of_site().types
 PATHS = ["/", *(f"/{name}" for name in TYPES)]
-SCRIPTS = [name for name in TYPES if name.endswith(".js") and "/" not in name]
+SCRIPTS = [name for name in TYPES if name.endswith(".js") and not name.startswith("vendor/")]
 
 
 def the_reactor() -> Any:
@@ -43,7 +45,14 @@ def the_reactor() -> Any:
 
 
 def read(name: str) -> str:
-    return files("twisted_gantry.web.page").joinpath(name).read_text()
+    return located(name).read_text()
+
+
+def located(name: str) -> Traversable:
+    shared = name.removeprefix("shared/")
+    if shared != name:
+        return files("twisted_gantry.pages").joinpath(shared)
+    return files("twisted_gantry.web.page").joinpath(name)
 
 
 def test_files(client: Client) -> None:
@@ -54,7 +63,7 @@ def test_files(client: Client) -> None:
         assert answer.status == 200, path
         assert answer.headers["Content-Type"] == TYPES[name]
         assert answer.headers["Cache-Control"] == "no-cache"
-        assert answer.body == files("twisted_gantry.web.page").joinpath(name).read_bytes()
+        assert answer.body == located(name).read_bytes()
 
 
 def test_unchanged(client: Client) -> None:
@@ -106,7 +115,7 @@ def test_nothing_inline() -> None:
     assert re.findall(r"<script[^>]*>(.*?)</script>", html, re.DOTALL) == [""]
     sources = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert {source.removeprefix("./") for source in sources} <= {*TYPES, "#view"}
-    for name in (*SCRIPTS, "page.css", "index.html"):
+    for name in (*SCRIPTS, "shared/base.css", "index.html"):
         elsewhere = set(re.findall(r"https?://[^\"\s]*", read(name)))
         assert elsewhere <= {"http://www.w3.org/2000/svg"}, name  # a name, not an address
 
@@ -117,10 +126,13 @@ def test_the_modules_of_the_shell_come_at_once() -> None:
     """
     needed, todo = set[str](), ["app.js"]
     while todo:
-        found = set(re.findall(r'from "\./([\w./]+)"', read(todo.pop()))) - needed
+        module = todo.pop()
+        folder = "shared/" if module.startswith("shared/") else ""
+        found = set(re.findall(r'(?:from|import) "\./([\w./]+)"', read(module)))
+        found = {folder + each for each in found} - needed
         needed |= found
         todo += found
-    assert set(re.findall(r'modulepreload" href="\./([\w.]+)"', read("index.html"))) == needed
+    assert set(re.findall(r'modulepreload" href="\./([\w./]+)"', read("index.html"))) == needed
 
 
 def test_no_markup_from_data() -> None:
@@ -133,20 +145,27 @@ def test_no_markup_from_data() -> None:
 
 def test_both_languages_are_complete() -> None:
     """Each text is there in English and in Chinese, and each that the page asks for exists."""
-    script = read("texts.js")
+    english, chinese = texts_of("shared/texts.js")
+    more = texts_of("texts.js")
+    assert len(more[0]) > 40
+    assert not english & more[0]  # one text has one place
+    assert english == chinese
+    assert more[0] == more[1]
+    used = {each for name in SCRIPTS for each in re.findall(r"\btext\.(\w+)", read(name))}
+    used |= set(re.findall(r'data-(?:text|label)="(\w+)"', read("index.html")))
+    assert used - {"duration"} <= english | more[0]
+
+
+def texts_of(name: str) -> tuple[set[str], set[str]]:
+    """Return the names of the texts of a module, of both languages."""
+    script = read(name)
     start, middle = script.index("  en: {"), script.index("  zh: {")
-    end = script.index("export const KINDS")
 
     def keys(part: str) -> set[str]:
-        part = part[: part.index("    duration:")]  # has a table of its own
+        part = part.partition("    duration:")[0]  # has a table of its own
         return set(re.findall(r'(?:^    |(?<=", ))"?([a-zA-Z-]+)"?:(?= )', part, re.MULTILINE))
 
-    english, chinese = keys(script[start:middle]), keys(script[middle:end])
-    assert len(english) > 40
-    assert english == chinese
-    used = {each for name in SCRIPTS for each in re.findall(r"\btext\.(\w+)", read(name))}
-    used |= set(re.findall(r'data-text="(\w+)"', read("index.html")))
-    assert used - {"duration"} <= english
+    return keys(script[start:middle]), keys(script[middle : script.index("\n};")])
 
 
 class Browser(ProcessProtocol):

@@ -4,7 +4,7 @@ What a page shows comes from an API; `index.html` names what it needs by paths t
 """
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 from gzip import compress
 from importlib.resources import files
@@ -18,6 +18,7 @@ from twisted_gantry.net.http.gzip import takes_gzip
 from twisted_gantry.net.http.json import HttpError, handle_errors
 
 INDEX = "index.html"
+_SHARED = "shared/"
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -47,24 +48,20 @@ def _file(content: bytes, suffix: str) -> _File:
     return _File(content, _KINDS[suffix], etag, packed)
 
 
-def _names(folder: Traversable, prefix: str = "") -> list[str]:
-    """Return the paths of what the page is made of, below a folder."""
-    found = []
+def _below(folder: Traversable, prefix: str = "") -> dict[str, Traversable]:
+    """Return what a page is made of, below a folder, by its path."""
+    found: dict[str, Traversable] = {}
     for each in folder.iterdir():
         if each.is_dir():
-            found += _names(each, f"{prefix}{each.name}/")
+            found |= _below(each, f"{prefix}{each.name}/")
         elif PurePosixPath(each.name).suffix in _KINDS:
-            found.append(prefix + each.name)
-    return sorted(found)
-
-
-def content_types(package: str) -> Mapping[str, str]:
-    """Return the content type of each file of a page, by its path."""
-    return {name: _KINDS[PurePosixPath(name).suffix] for name in _names(files(package))}
+            found[prefix + each.name] = each
+    return found
 
 
 class StaticPage:
-    """Serves the files of `package`, and the page itself at `/` and at the paths of views.
+    """Serves the files of `package`, those of the package `shared` below `shared/`, and the page
+    itself at `/` and at the paths of views.
 
     `views` are paths such as `alarms`. `deeper` are first parts such as `devices`: what follows
     them, one part, is a name that the page reads. So a view can be loaded again.
@@ -72,12 +69,17 @@ class StaticPage:
 
     app = App()
 
-    def __init__(self, package: str, views: Collection[str], deeper: Collection[str]) -> None:
-        folder = files(package)
+    def __init__(
+        self, package: str, shared: str, views: Collection[str], deeper: Collection[str]
+    ) -> None:
+        """Read the files. Raises OSError when one is not installed."""
+        found = _below(files(package)) | _below(files(shared), _SHARED)
         self._files = {
-            name: _file(folder.joinpath(name).read_bytes(), PurePosixPath(name).suffix)
-            for name in content_types(package)
+            name: _file(each.read_bytes(), PurePosixPath(name).suffix)
+            for name, each in sorted(found.items())
         }
+        self.types = {name: each.content_type for name, each in self._files.items()}
+        """The content type of each file, by its path."""
         self._views, self._parts = views, deeper
         # One level down, what the page is made of stands one level up. A base element would need
         # the path under which a proxy serves the page.

@@ -1,27 +1,17 @@
 // What a person may do about an alarm, and about the alarms that it explains.
 
-import { api } from "./api.js";
-import { ask, button } from "./dialog.js";
-import { hide, make } from "./dom.js";
-import { known, may, note, tell, under, urgency } from "./known.js";
-import { message, words } from "./language.js";
-import { say } from "./toast.js";
+import { api } from "./shared/api.js";
+import { ask, button } from "./shared/dialog.js";
+import { hide, make } from "./shared/dom.js";
+import { known, note, under, urgency } from "./known.js";
+import { may } from "./shared/roles.js";
+import { tell } from "./shared/telling.js";
+import { message, words } from "./shared/language.js";
+import { lengthField, noteField } from "./shared/muting.js";
+import { say } from "./shared/toast.js";
 import { LISTS } from "./texts_lists.js";
 
-const LONGEST_NOTE = 500;
-const LENGTHS = [1800, 3600, 4 * 3600, 12 * 3600, 86_400, 3 * 86_400, 7 * 86_400]; // seconds
 const NAMES = ["ack", "unack", "shelve", "unshelve"];
-
-// The field of a note, and that of a length of time, for a question.
-export const noteField = () =>
-  ({ name: "note", label: words(LISTS).noteLabel, maxLength: LONGEST_NOTE });
-export const lengthField = () => ({
-  name: "seconds",
-  label: words(LISTS).howLong,
-  type: "select",
-  value: "3600",
-  options: LENGTHS.map((each) => [String(each), words(LISTS).length(each)]),
-});
 
 // Return the buttons of a card; `fillActions` says which of them are there, for which alarm.
 export function actions(card) {

@@ -1,10 +1,11 @@
 // The card of an alarm: what is wrong, since when, who cares for it, what it explains.
 
 import { actions, fillActions } from "./alarm_actions.js";
-import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { age, clock } from "./format.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { age, clock } from "./shared/format.js";
 import { under, urgency } from "./known.js";
-import { message, text, valueName, words } from "./language.js";
+import { valueName } from "./reading.js";
+import { message, text, words } from "./shared/language.js";
 import { LISTS } from "./texts_lists.js";
 
 const PARTS = ["chip", "message", "name", "when", "cared", "consequences"];

@@ -1,11 +1,12 @@
 // Active alarms by cause, devices under maintenance, and the alarms that ended.
 
 import { buildAlarm, buildPast, fillAlarm } from "./alarm_card.js";
-import { cardList } from "./cards.js";
-import { make } from "./dom.js";
-import { causes, known } from "./known.js";
-import { text, words } from "./language.js";
-import { reveal } from "./loading.js";
+import { cardList } from "./shared/cards.js";
+import { make } from "./shared/dom.js";
+import { subscribe } from "./shared/telling.js";
+import { causes, known, siteKnown } from "./known.js";
+import { text, words } from "./shared/language.js";
+import { reveal } from "./shared/loading.js";
 import { maintenanceList } from "./maintenance.js";
 import { pastAlarms } from "./past_alarms.js";
 import { LISTS } from "./texts_lists.js";
@@ -34,8 +35,8 @@ export function mount(root, params, app) {
     past.draw();
   }
 
-  reveal(all, [maintenance.load, past.load]);
-  ends = [app.known.subscribe(draw), maintenance.load.stop, past.load.stop];
+  reveal(all, [maintenance.load, past.load], siteKnown());
+  ends = [subscribe(draw), maintenance.load.stop, past.load.stop];
   draw();
 }
 

@@ -2,11 +2,15 @@
 // every two seconds. With it the page asks for what the stream does not tell, which shows within
 // seconds that a gantry is frozen; and now and then for everything.
 
-import { Denied, ROOT, fetchJson } from "./api.js";
-import { PAST_ALARMS, known, note, tell } from "./known.js";
-import { listen } from "./live.js";
-import * as signals from "./signals.js";
+import { Denied, ROOT, fetchJson } from "./shared/api.js";
+import { PAST_ALARMS, known, note } from "./known.js";
+import { serverClock } from "./shared/format.js";
+import { listen } from "./shared/live.js";
+import { noteMe } from "./shared/roles.js";
+import { soundOn } from "./shared/sound.js";
+import { tell } from "./shared/telling.js";
 
+const KINDS = ["point", "alarm", "device", "uplink"]; // of the stream
 const PERIOD = 2000;
 const LIVE_PERIOD = 5000;
 const LIVE_TIMEOUT = 5000;
@@ -38,7 +42,7 @@ export async function refresh() {
     known.points = points.points;
     known.active = active.alarms;
     known.recent = alarms.alarms.filter((each) => each.clearedAt !== null);
-    known.me = me;
+    noteMe(me);
   });
 }
 
@@ -53,6 +57,7 @@ const watch = () => ask(["api/v1/alarms?active=1", "healthz"], {}, (active, heal
 
 function takeSite(site, health) {
   known.site = site;
+  serverClock.sample = site.startedAt;
   known.reasons = health.reasons;
 }
 
@@ -105,7 +110,6 @@ function tick() {
 export function start() {
   document.addEventListener("visibilitychange", refresh);
   refresh();
-  listen(new URL("api/v1/stream", ROOT), hear, (yes) => { live = yes; },
-    signals.soundOn);
+  listen(new URL("api/v1/stream", ROOT), KINDS, hear, (yes) => { live = yes; }, soundOn);
   setInterval(tick, PERIOD);
 }

@@ -1,11 +1,12 @@
 // What is wrong, by cause, with a button that says that a person has seen it.
 
 import { acknowledge } from "./alarm_actions.js";
-import { button } from "./dialog.js";
-import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { age, clock } from "./format.js";
-import { causes, known, may, under } from "./known.js";
-import { message, text } from "./language.js";
+import { button } from "./shared/dialog.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { age, clock } from "./shared/format.js";
+import { causes, known, under } from "./known.js";
+import { may } from "./shared/roles.js";
+import { message, text } from "./shared/language.js";
 
 // Return `{node, fill()}`.
 export function attention() {

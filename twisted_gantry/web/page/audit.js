@@ -1,10 +1,12 @@
 // Who told which device what, and how it ended; exports; who may come in.
 
-import { make } from "./dom.js";
+import { make } from "./shared/dom.js";
+import { subscribe } from "./shared/telling.js";
 import { entries } from "./audit_list.js";
 import { exportForm } from "./export.js";
-import { words } from "./language.js";
-import { reveal } from "./loading.js";
+import { siteKnown } from "./known.js";
+import { words } from "./shared/language.js";
+import { reveal } from "./shared/loading.js";
 import { LISTS } from "./texts_lists.js";
 import { users } from "./users.js";
 
@@ -23,8 +25,8 @@ export function mount(root, params, app) {
       ...audit.nodes),
     column);
   root.append(all);
-  reveal(all, [audit.load]);
-  ends = [app.known.subscribe(people.draw), audit.load.stop, people.stop];
+  reveal(all, [audit.load], siteKnown());
+  ends = [subscribe(people.draw), audit.load.stop, people.stop];
   people.draw();
 }
 

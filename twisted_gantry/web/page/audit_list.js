@@ -1,12 +1,12 @@
 // The entries of the audit: what was done, by whom, with which outcome.
 
-import { cardList } from "./cards.js";
-import { hide, make, mark, parts, write } from "./dom.js";
-import { filters, matches } from "./filters.js";
-import { clock, duration } from "./format.js";
-import { inLanguage, text, words } from "./language.js";
-import { loader } from "./loading.js";
-import { paging } from "./paging.js";
+import { cardList } from "./shared/cards.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { filters, matches } from "./shared/filters.js";
+import { clock, duration } from "./shared/format.js";
+import { inLanguage, text, words } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
+import { paging } from "./shared/paging.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 10_000;

@@ -1,6 +1,6 @@
 // Bars over the hours of a day on a canvas, stacked: delivered below, what went wrong above.
 
-import { local } from "./format.js";
+import { local } from "./shared/format.js";
 
 const COLOURS = ["--good", "--warn", "--bad"];
 const HOUR = 3_600_000;

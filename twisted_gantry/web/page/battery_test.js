@@ -1,8 +1,9 @@
 // The course and the result of a battery test, as the points of a UPS tell them.
 
-import { hide, make, mark, parts, write } from "./dom.js";
-import { duration, now, reading } from "./format.js";
-import { inLanguage, valueName } from "./language.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { reading, valueName } from "./reading.js";
+import { duration, now } from "./shared/format.js";
+import { inLanguage } from "./shared/language.js";
 import { past } from "./past.js";
 
 const LONGEST = 86_400; // seconds to look back for the begin of a test

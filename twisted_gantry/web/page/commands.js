@@ -1,9 +1,9 @@
 // The commands of a device, as forms made of what the API says of each: what it needs, what it
 // endangers, and why it is locked.
 
-import { make, mark, sync, write } from "./dom.js";
-import { siteTime } from "./format.js";
-import { inLanguage, text } from "./language.js";
+import { make, mark, sync, write } from "./shared/dom.js";
+import { siteTime } from "./shared/format.js";
+import { inLanguage, text } from "./shared/language.js";
 
 const KEPT = 5; // outcomes that are shown
 

@@ -1,9 +1,9 @@
 // The last day of each outbox as bars: what was delivered, set aside and dropped.
 
 import { bars } from "./bars.js";
-import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { words } from "./language.js";
-import { loader } from "./loading.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { words } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 60_000;

@@ -2,16 +2,18 @@
 
 import { buildAlarm, fillAlarm } from "./alarm_card.js";
 import { batteryTest } from "./battery_test.js";
-import { cardList } from "./cards.js";
+import { cardList } from "./shared/cards.js";
 import { commandPanel } from "./commands.js";
 import { DEVICE_TEXTS } from "./device_texts.js";
 import { devicePoints } from "./device_points.js";
 import { diagnosis } from "./diagnose.js";
-import { hide, make, mark, parts, write } from "./dom.js";
-import { age, clock } from "./format.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { subscribe } from "./shared/telling.js";
+import { age, clock } from "./shared/format.js";
 import { interlocks } from "./interlocks.js";
 import { known } from "./known.js";
-import { inLanguage, kindOf, text } from "./language.js";
+import { kindOf } from "./reading.js";
+import { inLanguage, text } from "./shared/language.js";
 import { plot } from "./plot.js";
 
 export const name = "device";
@@ -121,7 +123,7 @@ export function mount(root, { device: wanted }, app) {
     write(advice, next ? words.next(next) : "\u00a0");
   }
 
-  const unsubscribe = app.known.subscribe(draw);
+  const unsubscribe = subscribe(draw);
   close = () => {
     unsubscribe();
     drawing?.close();

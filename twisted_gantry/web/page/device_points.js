@@ -1,9 +1,10 @@
 // The points of a device, in groups: each with its day as a small line, and with a switch that
 // puts the point into the plot.
 
-import { make, mark, parts, sync, write } from "./dom.js";
-import { age, reading } from "./format.js";
-import { inLanguage } from "./language.js";
+import { make, mark, parts, sync, write } from "./shared/dom.js";
+import { reading } from "./reading.js";
+import { age } from "./shared/format.js";
+import { inLanguage } from "./shared/language.js";
 import { sparklines } from "./sparkline.js";
 
 const LEAST = 2; // points of one first word that make a group

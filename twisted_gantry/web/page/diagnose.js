@@ -1,8 +1,8 @@
 // Tries the way to a device live, and shows each step as it comes.
 
-import { hide, make, mark, sync, write } from "./dom.js";
-import { clock } from "./format.js";
-import { inLanguage } from "./language.js";
+import { hide, make, mark, sync, write } from "./shared/dom.js";
+import { clock } from "./shared/format.js";
+import { inLanguage } from "./shared/language.js";
 
 const AGAIN = 400;
 

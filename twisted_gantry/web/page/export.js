@@ -1,16 +1,15 @@
 // Tables to take away: points, alarms, the audit and reports, as CSV or as a workbook.
 
-import { ROOT, Denied, Refused } from "./api.js";
-import { hide, make, write } from "./dom.js";
+import { download, momentField, selectField } from "./shared/download.js";
+import { hide, make, write } from "./shared/dom.js";
 import { known } from "./known.js";
-import { language, words } from "./language.js";
-import { say } from "./toast.js";
+import { language, words } from "./shared/language.js";
+import { say } from "./shared/toast.js";
 import { LISTS } from "./texts_lists.js";
 
 const WHATS = ["points", "alarms", "audit", "reports"];
 const PERIODS = ["24h", "7d", "30d", "365d", ""]; // "": from and until
 const STEPS = ["", "1m", "5m", "15m", "1h", "1d"];
-const KEPT = 60_000; // how long a table is kept for the browser to write
 
 // Return `{node}`: the form.
 export function exportForm(app) {
@@ -18,14 +17,14 @@ export function exportForm(app) {
   const button = app.button("export", t.export, "primary");
   button.type = "submit";
   const fields = {
-    what: select("what", t.what, WHATS.map((each) => [each, t.whats[each]])),
-    format: select("format", t.format, [["csv", "CSV"], ["xlsx", "XLSX (Excel)"]]),
-    period: select("period", t.period, PERIODS.map((each) => [each, t.periods[each] ?? t.custom])),
-    since: moment("since", t.from),
-    until: moment("until", t.upTo),
-    step: select("step", t.step, STEPS.map((each) => [each, t.steps[each]])),
-    prefix: select("prefix", t.prefix, [["", t.allPoints]]),
-    lang: select("lang", t.headings, [["zh", "中文"], ["en", "English"]]),
+    what: selectField("what", t.what, WHATS.map((each) => [each, t.whats[each]])),
+    format: selectField("format", t.format, [["csv", "CSV"], ["xlsx", "XLSX (Excel)"]]),
+    period: selectField("period", t.period, PERIODS.map((each) => [each, t.periods[each] ?? t.custom])),
+    since: momentField("since", t.from),
+    until: momentField("until", t.upTo),
+    step: selectField("step", t.step, STEPS.map((each) => [each, t.steps[each]])),
+    prefix: selectField("prefix", t.prefix, [["", t.allPoints]]),
+    lang: selectField("lang", t.headings, [["zh", "中文"], ["en", "English"]]),
   };
   const value = (name) => fields[name].lastElementChild.value;
   fields.lang.lastElementChild.value = language;
@@ -55,7 +54,8 @@ export function exportForm(app) {
     button.disabled = true;
     write(button, t.exporting);
     try {
-      await download(value("what"), question(value));
+      const asked = question(value);
+      await download(`api/v1/export/${value("what")}?${asked}`, `${value("what")}.${value("format")}`);
     } catch (error) {
       say(error, "bad");
     }
@@ -86,36 +86,4 @@ function question(value) {
 function localTime(typed) {
   const offset = /(?:Z|[+-]\d\d:\d\d)$/.exec(known.site?.startedAt ?? "")?.[0] ?? "Z";
   return `${typed.length === 16 ? `${typed}:00` : typed}${offset}`;
-}
-
-// The table is fetched, so that a refusal and a broken connection are told, then given to the
-// browser to keep.
-async function download(what, asked) {
-  const answer = await fetch(new URL(`api/v1/export/${what}?${asked}`, ROOT), {
-    cache: "no-store", credentials: "same-origin",
-  });
-  if (answer.status === 401) throw new Denied();
-  if (!answer.ok) throw new Refused(answer.status, (await answer.json().catch(() => ({}))).error);
-  const link = make("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  const named = /filename="([^"]+)"/.exec(answer.headers.get("Content-Disposition") ?? "");
-  link.download = named?.[1] ?? `${what}.${asked.get("format")}`;
-  document.body.append(link);
-  link.click();
-  link.remove();
-  setTimeout(() => URL.revokeObjectURL(link.href), KEPT);
-}
-
-function select(name, label, options) {
-  const input = make("select");
-  input.name = name;
-  for (const [value, word] of options) input.append(new Option(word, value));
-  return make("label", "field", make("span", "", label), input);
-}
-
-function moment(name, label) {
-  const input = make("input");
-  input.type = "datetime-local";
-  input.name = name;
-  return make("label", "field", make("span", "", label), input);
 }

@@ -1,11 +1,11 @@
 // Finds points of all devices by a part of a name, in either language; what is found lies over the
 // page, with live values.
 
-import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { reading } from "./format.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { reading } from "./reading.js";
 import { known } from "./known.js";
-import { inLanguage, text } from "./language.js";
-import { address } from "./router.js";
+import { inLanguage, text } from "./shared/language.js";
+import { address } from "./shared/router.js";
 
 const MOST = 40;
 

@@ -1,9 +1,10 @@
 // The one sentence: is it well, what is wrong, since when; and how long the battery lasts.
 
-import { hide, mark, write } from "./dom.js";
-import { age, clock, reading, siteTime } from "./format.js";
+import { hide, mark, write } from "./shared/dom.js";
+import { reading } from "./reading.js";
+import { age, clock, siteTime } from "./shared/format.js";
 import { causes, known } from "./known.js";
-import { message, text } from "./language.js";
+import { message, text } from "./shared/language.js";
 
 const MOST = 3; // causes that the sentence names; all stand below
 

@@ -1,9 +1,10 @@
 // The interlocks that watch a device or command it: when, what, and where each stands, with why.
 
-import { hide, make, mark, sync, write } from "./dom.js";
-import { duration, reading } from "./format.js";
-import { inLanguage } from "./language.js";
-import { loader } from "./loading.js";
+import { hide, make, mark, sync, write } from "./shared/dom.js";
+import { reading } from "./reading.js";
+import { duration } from "./shared/format.js";
+import { inLanguage } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
 
 const PERIOD = 30_000;
 

@@ -1,7 +1,7 @@
 // The three values of a device that say most, by its kind.
 
-import { reading } from "./format.js";
-import { inLanguage, text } from "./language.js";
+import { reading } from "./reading.js";
+import { inLanguage, text } from "./shared/language.js";
 
 // What stands on a card: a label of `text.keys` and names of points, of which the largest counts; or
 // a function of `get(name)`.

@@ -1,5 +1,7 @@
 // What the page knows of the site, in the shapes of the local API, and what the stream changes of it.
 
+import { subscribe } from "./shared/telling.js";
+
 export const PAST_ALARMS = 30;
 export const known = {
   site: null,
@@ -7,24 +9,10 @@ export const known = {
   active: [],
   recent: [],
   reasons: [],
-  me: { name: "", role: "viewer" }, // who looks, as /api/v1/whoami says
   answeredAt: null, // by this computer's clock
-  clockOffset: 0, // the gantry's clock less this computer's, which may be wrong: milliseconds
   trouble: "", // why what is shown is old: "silent" or "denied"
   subscribe,
 };
-
-const listeners = new Set();
-
-// Call `listener()` whenever something is to be drawn anew; returns what ends that.
-function subscribe(listener) {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
-
-export function tell() {
-  for (const listener of [...listeners]) listener();
-}
 
 // Note what the stream told; `site` is known by then.
 export function note(kind, data) {
@@ -58,10 +46,18 @@ export function causes() {
 export const under = (alarm) => alarm.consequences
   .map((name) => known.active.find((each) => each.alarm === name)).filter(Boolean);
 
-const ROLES = ["viewer", "operator", "admin"];
-
-// Tell whether the person who looks may do what needs `role`.
-export const may = (role) => ROLES.indexOf(known.me.role) >= ROLES.indexOf(role);
+// Return a promise that is done when the state of the site is known.
+export function siteKnown() {
+  return new Promise((resolve) => {
+    const end = subscribe(look);
+    function look() {
+      if (known.site === null && !known.trouble) return;
+      end();
+      resolve();
+    }
+    look();
+  });
+}
 
 function noteAlarm(alarm) {
   const other = (each) => each.alarm !== alarm.alarm || each.raisedAt !== alarm.raisedAt;

@@ -1,12 +1,13 @@
 // Devices under maintenance: nobody is called for their alarms.
 
-import { lengthField, noteField } from "./alarm_actions.js";
-import { cardList } from "./cards.js";
-import { hide, make, mark, parts, write } from "./dom.js";
-import { age, clock, now as present } from "./format.js";
-import { known, may } from "./known.js";
-import { words } from "./language.js";
-import { loader } from "./loading.js";
+import { cardList } from "./shared/cards.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { age, clock, now as present } from "./shared/format.js";
+import { known } from "./known.js";
+import { may } from "./shared/roles.js";
+import { words } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
+import { lengthField, noteField } from "./shared/muting.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIOD = 10_000;

@@ -1,13 +1,15 @@
 // The overview: is it well, what is wrong, since when, how long does the battery last, what waits.
 
 import { attention } from "./attention.js";
-import { hide, make, mark, parts, sync, write } from "./dom.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { subscribe } from "./shared/telling.js";
 import { finder } from "./finder.js";
-import { age, clock } from "./format.js";
+import { age, clock } from "./shared/format.js";
 import { keyValues } from "./key_values.js";
 import { known } from "./known.js";
-import { inLanguage, kindOf, text } from "./language.js";
-import { address } from "./router.js";
+import { kindOf } from "./reading.js";
+import { inLanguage, text } from "./shared/language.js";
+import { address } from "./shared/router.js";
 import { pointsOf } from "./site_facts.js";
 import { sitePicture } from "./site_picture.js";
 import { buildPeer, buildUplink, fillPeer, fillUplink } from "./uplinks.js";
@@ -58,7 +60,7 @@ export function mount(root, params, app) {
     hide(noUplinks, site.uplinks.length > 0);
   }
 
-  unsubscribe = app.known.subscribe(draw);
+  unsubscribe = subscribe(draw);
   draw();
 }
 

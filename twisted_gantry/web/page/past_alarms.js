@@ -1,13 +1,13 @@
 // The alarms that ended, as the reader chose them.
 
 import { buildPast, fillAlarm } from "./alarm_card.js";
-import { cardList } from "./cards.js";
-import { hide, make, write } from "./dom.js";
-import { filters, matches } from "./filters.js";
+import { cardList } from "./shared/cards.js";
+import { hide, make, write } from "./shared/dom.js";
+import { filters, matches } from "./shared/filters.js";
 import { known } from "./known.js";
-import { text, words } from "./language.js";
-import { loader } from "./loading.js";
-import { paging } from "./paging.js";
+import { text, words } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
+import { paging } from "./shared/paging.js";
 import { LISTS } from "./texts_lists.js";
 
 const PERIODS = ["24h", "7d", "30d", "365d"];

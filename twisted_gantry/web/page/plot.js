@@ -1,9 +1,10 @@
 // A plot of any points together: their past values over time, with zoom, pan and a cursor.
 
-import { reason } from "./toast.js";
-import { hide, make, mark, write } from "./dom.js";
-import { duration, now as siteNow, reading } from "./format.js";
-import { inLanguage, text, valueName } from "./language.js";
+import { reason } from "./shared/toast.js";
+import { hide, make, mark, write } from "./shared/dom.js";
+import { reading, valueName } from "./reading.js";
+import { duration, now as siteNow } from "./shared/format.js";
+import { inLanguage, text } from "./shared/language.js";
 import { flags, grid, past, stepFor } from "./past.js";
 import { COLOURS, columns, coloursOf, draw } from "./plot_draw.js";
 import { legend } from "./plot_legend.js";

@@ -1,6 +1,6 @@
 // Makes the uPlot of a model: a line with its band for each number, lanes for states, alarms.
 
-import { local } from "./format.js";
+import { local } from "./shared/format.js";
 import { above, marks } from "./plot_marks.js";
 
 const DAY = 86_400;

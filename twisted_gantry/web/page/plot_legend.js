@@ -1,9 +1,9 @@
 // What the cursor shows: the time, and the value of each point there, in words that assistive
 // programs read, too.
 
-import { hide, make, mark, parts, sync, write } from "./dom.js";
-import { reading } from "./format.js";
-import { message } from "./language.js";
+import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
+import { reading } from "./reading.js";
+import { message } from "./shared/language.js";
 import { siteClock } from "./plot_draw.js";
 
 // Return `{node, fill(model, place)}`; `place` null is the newest value. `remove(name)` is told

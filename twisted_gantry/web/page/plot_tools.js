@@ -1,7 +1,7 @@
 // The tools above a plot: time, zoom and pan, resolution, another point, saving.
 
-import { make, mark, sync, write } from "./dom.js";
-import { inLanguage } from "./language.js";
+import { make, mark, sync, write } from "./shared/dom.js";
+import { inLanguage } from "./shared/language.js";
 
 const STEPS = { "": "auto", 0.1: "raw", 60: "minute", 900: "quarter", 3600: "hour" };
 let count = 0;

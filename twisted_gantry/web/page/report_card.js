@@ -1,9 +1,9 @@
 // The card of a stored report: why it is still here, its body, the answer, and what can be done.
 
-import { hide, make, mark, parts, write } from "./dom.js";
-import { age, clock, size } from "./format.js";
-import { may } from "./known.js";
-import { words } from "./language.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { age, clock, size } from "./shared/format.js";
+import { may } from "./shared/roles.js";
+import { words } from "./shared/language.js";
 import { LISTS } from "./texts_lists.js";
 
 // `change(verb, body)` retries or drops.

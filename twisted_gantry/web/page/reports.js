@@ -1,11 +1,12 @@
 // What became of the reports of each uplink: counts, the last day, and what waits or was refused.
 
-import { cardList } from "./cards.js";
+import { cardList } from "./shared/cards.js";
 import { deliveries } from "./deliveries.js";
-import { make } from "./dom.js";
-import { known } from "./known.js";
-import { text, words } from "./language.js";
-import { reveal } from "./loading.js";
+import { make } from "./shared/dom.js";
+import { subscribe } from "./shared/telling.js";
+import { known, siteKnown } from "./known.js";
+import { text, words } from "./shared/language.js";
+import { reveal } from "./shared/loading.js";
 import { storedReports } from "./stored_reports.js";
 import { LISTS } from "./texts_lists.js";
 import { buildUplink, fillUplink } from "./uplinks.js";
@@ -32,8 +33,8 @@ export function mount(root, params, app) {
     stored.draw();
   }
 
-  reveal(all, [day.load, stored.load]).then(day.draw);
-  ends = [app.known.subscribe(draw), day.stop, stored.load.stop];
+  reveal(all, [day.load, stored.load], siteKnown()).then(day.draw);
+  ends = [subscribe(draw), day.stop, stored.load.stop];
   draw();
 }
 

@@ -1,89 +1,20 @@
-// What a tab shows and sounds while nobody reads the page: title, icon, and a sound for critical
-// alarms that nobody has acknowledged.
+// What a tab shows and sounds while nobody reads the page: title, icon and sound.
 
-import { ROOT } from "./api.js";
 import { verdict } from "./headline.js";
 import { causes, known } from "./known.js";
-import { text } from "./language.js";
-import { remember, remembered } from "./remember.js";
-
-const ICONS = { online: "favicon.svg", connecting: "favicon.svg", warning: "favicon-warning.svg",
-  critical: "favicon-critical.svg", offline: "favicon-offline.svg" };
-const MARKS = { critical: "▲ ", warning: "△ ", offline: "✕ " };
-const AGAIN = 30_000; // milliseconds between two sounds for alarms that nobody acknowledges
+import { text } from "./shared/language.js";
+import { soundAlarms } from "./shared/sound.js";
+import { showTab } from "./shared/tab.js";
 
 export function showState() {
   const { site, trouble } = known;
   const { state } = verdict();
-  const icon = document.querySelector("link[rel=icon]");
-  const wanted = new URL(ICONS[state], ROOT).href;
-  if (icon.href !== wanted) icon.href = wanted;
-  if (site === null) return;
-  const count = causes().length;
-  const name = site.name || site.gantryId;
-  const title = trouble ? `${MARKS.offline}${text.linkLost} · ${name}`
-    : count ? `${MARKS[state] ?? ""}(${count}) ${name}` : name;
-  if (document.title !== title) document.title = title;
+  const name = site && (site.name || site.gantryId);
+  showTab(state, trouble ? text.linkLost : "", causes().length, name);
 }
 
-// -- sound
-
-let audio = null;
-let sounded = new Set(); // the alarms for which it sounded
-let last = -Infinity;
-
-export const soundOn = () => remembered("sound") === "on";
-
-// Switch the sound on or off; switched on by a person, it sounds once to be heard.
-export function switchSound() {
-  remember("sound", soundOn() ? "off" : "on");
-  if (soundOn()) {
-    wake();
-    beep(1);
-  }
-}
-
-// Browsers let a page sound only after a person touched it.
-function wake() {
-  audio ??= new AudioContext();
-  if (audio.state === "suspended") audio.resume();
-}
-
-export function listenForTouch() {
-  for (const kind of ["pointerdown", "keydown"]) {
-    addEventListener(kind, () => soundOn() && wake(), { passive: true });
-  }
-}
-
-// Whether the sound is on, but the browser keeps the page silent until it is touched.
-export const silenced = () => soundOn() && audio?.state !== "running";
-
-// Sound for critical alarms that came, and again while nobody has acknowledged them.
-export function soundAlarms() {
+export function sound() {
   const urgent = known.active.filter((each) =>
     each.severity === "critical" && each.cause === null && each.ackedBy === null && !each.muted);
-  const names = new Set(urgent.map((each) => each.alarm + each.raisedAt));
-  const fresh = [...names].some((each) => !sounded.has(each));
-  const due = names.size > 0 && performance.now() - last >= AGAIN;
-  if (!soundOn() || !(fresh || due)) {
-    if (soundOn()) sounded = names;
-    return;
-  }
-  sounded = names;
-  last = performance.now();
-  beep(3);
-}
-
-function beep(times) {
-  if (audio === null) return;
-  for (let i = 0; i < times; i += 1) {
-    const [tone, loud, from] = [audio.createOscillator(), audio.createGain(), audio.currentTime + i * 0.35];
-    tone.frequency.value = 880;
-    loud.gain.setValueAtTime(0.0001, from);
-    loud.gain.exponentialRampToValueAtTime(0.3, from + 0.02);
-    loud.gain.exponentialRampToValueAtTime(0.0001, from + 0.25);
-    tone.connect(loud).connect(audio.destination);
-    tone.start(from);
-    tone.stop(from + 0.3);
-  }
+  soundAlarms(new Set(urgent.map((each) => each.alarm + each.raisedAt)));
 }

@@ -1,9 +1,10 @@
 // What stands in each box of the picture: a title, short lines, and how bad it is.
 
-import { age, reading } from "./format.js";
+import { kindOf, reading } from "./reading.js";
+import { age } from "./shared/format.js";
 import { doors, keyValues, short } from "./key_values.js";
 import { known } from "./known.js";
-import { kindOf, text } from "./language.js";
+import { text } from "./shared/language.js";
 import { isUps } from "./site_plan.js";
 import { alarmsOf, howBad, worst } from "./worst.js";
 

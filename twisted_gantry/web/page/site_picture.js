@@ -1,9 +1,9 @@
 // The picture of the site: what the configuration has, with live numbers and the worst colour.
 
-import { mark, write } from "./dom.js";
+import { mark, write } from "./shared/dom.js";
 import { known } from "./known.js";
-import { text } from "./language.js";
-import { address } from "./router.js";
+import { text } from "./shared/language.js";
+import { address } from "./shared/router.js";
 import { facts } from "./site_facts.js";
 import { plan } from "./site_plan.js";
 

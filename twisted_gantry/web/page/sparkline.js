@@ -1,6 +1,7 @@
 // Small lines of the last day, asked for when they come into view, few at a time.
 
 import { grid, past } from "./past.js";
+import { now } from "./shared/format.js";
 
 const DAY = 86_400;
 const STEP = 1800;
@@ -43,7 +44,7 @@ export function sparklines(app) {
     const node = queue.shift();
     const it = points.get(node);
     it.at = performance.now();
-    const until = (Date.now() + app.known.clockOffset) / 1000;
+    const until = now() / 1000;
     try {
       const { known, step } = await past(app.api, it.point, until - DAY, until, STEP);
       if (!closed) node.replaceChildren(line(grid(until - DAY, until, step).map((at) => known.get(at)?.[1] ?? null)));

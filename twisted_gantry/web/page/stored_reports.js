@@ -1,12 +1,13 @@
 // The reports that wait, and those that were refused and are kept for a person.
 
-import { cardList } from "./cards.js";
-import { hide, make, write } from "./dom.js";
-import { filters, matches } from "./filters.js";
-import { known, may } from "./known.js";
-import { words } from "./language.js";
-import { loader } from "./loading.js";
-import { paging } from "./paging.js";
+import { cardList } from "./shared/cards.js";
+import { hide, make, write } from "./shared/dom.js";
+import { filters, matches } from "./shared/filters.js";
+import { known } from "./known.js";
+import { may } from "./shared/roles.js";
+import { words } from "./shared/language.js";
+import { loader } from "./shared/loading.js";
+import { paging } from "./shared/paging.js";
 import { buildReport, fillReport } from "./report_card.js";
 import { LISTS } from "./texts_lists.js";
 

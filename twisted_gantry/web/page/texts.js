@@ -1,18 +1,13 @@
 // What the page says, in both languages. A text that is a function takes what it speaks of.
 
+import { learn } from "./shared/language.js";
+
 const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
-export const TEXTS = {
+const TEXTS = {
   en: {
-    htmlLang: "en",
-    skip: "To the content",
     views: "Views", overall: "How it is",
     overview: "Overview", alarms: "Alarms", reports: "Reports", audit: "Audit",
-    otherLanguage: "中文",
-    theme: (name) => ({ auto: "Colours of the system", light: "Light", dark: "Dark" })[name],
-    sound: (state) => ({ off: "Sound for critical alarms: off", on: "Sound for critical alarms: on",
-      silenced: "Sound for critical alarms: on, after a click into the page" })[state],
-    confirm: "Confirm", cancel: "Cancel",
     noAudit: "No command has been given.",
     noSuchDevice: (name) => `There is no device ${name}.`,
     failing: (reason) => `the program fails: ${reason}`,
@@ -67,13 +62,9 @@ export const TEXTS = {
     noMatch: "No point matches.",
     filter: "Find a point",
     online: "online", offline: "offline", connecting: "connecting",
-    linkConnecting: "connecting", linkLive: "live", linkLost: "no answer",
     good: "good", "no-data": "never read", "get-failed": "reading failed",
     "not-supported": "not supported",
-    warning: "warning", critical: "critical",
-    yes: "yes", no: "no",
     since: (time, age) => `since ${time} (${age})`,
-    ago: (age) => `${age} ago`,
     raised: (time) => `raised ${time}`,
     lasted: (time, age) => `over ${time}, lasted ${age}`,
     lastError: (text) => `Last error: ${text}`,
@@ -89,18 +80,10 @@ export const TEXTS = {
     neverAnswered: "The gantry does not answer.",
     denied: "The gantry asks for the password: load this page again.",
     count: (n) => plural(n, "point", "points"),
-    duration: (n, unit) => `${n} ${unit}`,
   },
   zh: {
-    htmlLang: "zh-CN",
-    skip: "跳到内容",
     views: "视图", overall: "总体状态",
     overview: "总览", alarms: "告警", reports: "上报", audit: "审计",
-    otherLanguage: "English",
-    theme: (name) => ({ auto: "跟随系统配色", light: "浅色", dark: "深色" })[name],
-    sound: (state) => ({ off: "严重告警声音：关", on: "严重告警声音：开",
-      silenced: "严重告警声音：开，点击页面后生效" })[state],
-    confirm: "确认", cancel: "取消",
     noAudit: "没有执行过命令。",
     noSuchDevice: (name) => `没有设备 ${name}。`,
     failing: (reason) => `程序异常：${reason}`,
@@ -155,12 +138,8 @@ export const TEXTS = {
     noMatch: "没有匹配的测点。",
     filter: "查找测点",
     online: "在线", offline: "离线", connecting: "连接中",
-    linkConnecting: "连接中", linkLive: "实时", linkLost: "无应答",
     good: "正常", "no-data": "尚未读取", "get-failed": "读取失败", "not-supported": "不支持",
-    warning: "警告", critical: "严重",
-    yes: "是", no: "否",
     since: (time, age) => `自 ${time} 起（${age}）`,
-    ago: (age) => `${age}前`,
     raised: (time) => `${time} 发生`,
     lasted: (time, age) => `${time} 结束，持续 ${age}`,
     lastError: (text) => `最近错误：${text}`,
@@ -175,9 +154,10 @@ export const TEXTS = {
     neverAnswered: "门架程序无应答。",
     denied: "需要密码，请重新加载此页面。",
     count: (n) => `${n} 个测点`,
-    duration: (n, unit) => `${n} ${{ s: "秒", min: "分钟", h: "小时", d: "天" }[unit]}`,
   },
 };
+
+learn(TEXTS);
 
 // Kinds of devices and uplinks; one that is not here is shown by its own name.
 export const KINDS = {

@@ -2,11 +2,6 @@
 
 const plural = (n, one, many) => `${n} ${n === 1 ? one : many}`;
 
-function length(seconds, unit) {
-  if (seconds % 86_400 === 0) return unit(seconds / 86_400, "d");
-  return seconds % 3600 === 0 ? unit(seconds / 3600, "h") : unit(seconds / 60, "min");
-}
-
 export const LISTS = {
   en: {
     // what people do about alarms
@@ -14,10 +9,6 @@ export const LISTS = {
     ackTitle: "Acknowledge this alarm?",
     shelveTitle: "Shelve this alarm?",
     shelveMeans: "Nobody is called for it meanwhile. Reports to the platform go on.",
-    noteLabel: "Note (may be left out)",
-    howLong: "For how long",
-    length: (s) => length(s, (n, unit) =>
-      plural(n, ...{ min: ["minute", "minutes"], h: ["hour", "hours"], d: ["day", "days"] }[unit])),
     also: (n) => `Also ${plural(n, "alarm that this one explains", "alarms that this one explains")}`,
     acked: "Acknowledged.", unacked: "The acknowledgement was taken back.",
     shelved: "Shelved.", unshelved: "People are called again.",
@@ -54,7 +45,6 @@ export const LISTS = {
     history: "History",
     noHistory: "No alarm has ended in this time.",
     noneFits: "Nothing fits what you chose.",
-    more: (n) => `Show ${n} more`,
     find: "Find",
     severity: "Severity", source: "Source", period: "Period", any: "all",
     periods: { "24h": "24 hours", "7d": "7 days", "30d": "30 days", "365d": "a year" },
@@ -123,9 +113,6 @@ export const LISTS = {
     ackTitle: "确认此告警？",
     shelveTitle: "屏蔽此告警？",
     shelveMeans: "屏蔽期间不通知任何人，上报平台不受影响。",
-    noteLabel: "备注（可不填）",
-    howLong: "时长",
-    length: (s) => length(s, (n, unit) => `${n} ${{ min: "分钟", h: "小时", d: "天" }[unit]}`),
     also: (n) => `同时处理由此引起的 ${n} 条告警`,
     acked: "已确认。", unacked: "已撤销确认。", shelved: "已屏蔽。", unshelved: "已恢复通知。",
     of: (source, message) => (message.includes(source) ? message : `${source}：${message}`),
@@ -158,7 +145,6 @@ export const LISTS = {
     history: "历史",
     noHistory: "此时段内没有已结束的告警。",
     noneFits: "没有符合条件的记录。",
-    more: (n) => `再显示 ${n} 条`,
     find: "查找",
     severity: "级别", source: "来源", period: "时段", any: "全部",
     periods: { "24h": "24 小时", "7d": "7 天", "30d": "30 天", "365d": "一年" },

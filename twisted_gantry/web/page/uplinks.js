@@ -1,8 +1,9 @@
 // Cards of uplinks: what became of their reports, and how long the oldest one waits.
 
-import { hide, make, mark, parts, write } from "./dom.js";
-import { age, clock } from "./format.js";
-import { inLanguage, kindOf, text } from "./language.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { age, clock } from "./shared/format.js";
+import { kindOf } from "./reading.js";
+import { inLanguage, text } from "./shared/language.js";
 import { howBad } from "./worst.js";
 
 const LEDGER = ["created", "delivered", "queued", "setAside", "dropped"];

@@ -1,6 +1,6 @@
 // Loads uPlot and its style when a plot is first opened. The files are as published; see VENDOR.
 
-import { ROOT } from "./api.js";
+import { ROOT } from "./shared/api.js";
 
 let loading = null;
 

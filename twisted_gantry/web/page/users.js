@@ -1,9 +1,10 @@
 // Who may come in, for admins.
 
-import { cardList } from "./cards.js";
-import { hide, make, mark, parts, write } from "./dom.js";
-import { known, may } from "./known.js";
-import { words } from "./language.js";
+import { cardList } from "./shared/cards.js";
+import { hide, make, mark, parts, write } from "./shared/dom.js";
+import { known } from "./known.js";
+import { may, me } from "./shared/roles.js";
+import { words } from "./shared/language.js";
 import { LISTS } from "./texts_lists.js";
 
 // Return `{node, draw, stop}`; the section is hidden from others.
@@ -31,7 +32,7 @@ export function users(app) {
     write(card.parts.name, user.name);
     write(card.parts.role, t.roles[user.role] ?? user.role);
     const ways = [user.password && t.byPassword, user.token && t.byToken].filter(Boolean);
-    const self = user.name === known.me.name ? [t.you] : [];
+    const self = user.name === me.name ? [t.you] : [];
     write(card.parts.ways, [...ways, ...self].join(" · "));
   }
 

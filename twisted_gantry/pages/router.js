@@ -3,19 +3,13 @@
 
 import { ROOT } from "./api.js";
 
-const ROUTES = [
-  [/^$/, "overview"],
-  [/^devices\/(?<device>[^/]+)$/, "device"],
-  [/^alarms$/, "alarms"],
-  [/^reports$/, "reports"],
-  [/^audit$/, "audit"],
-];
+let routes = []; // [pattern, view]: groups of the pattern are the parameters
 
 // Return `{view, params}` of a location, null for one that is no view's.
 export function routed(url) {
   if (url.origin !== ROOT.origin || !url.pathname.startsWith(ROOT.pathname)) return null;
   const path = url.pathname.slice(ROOT.pathname.length);
-  for (const [pattern, view] of ROUTES) {
+  for (const [pattern, view] of routes) {
     const found = pattern.exec(path);
     if (found) return { view, params: decoded(found.groups ?? {}) };
   }
@@ -39,13 +33,13 @@ let turn = 0;
 // Show the view of the present location. A later call overtakes an earlier one.
 export async function open() {
   const mine = ++turn;
-  const { view, params } = routed(location) ?? { view: "overview", params: {} };
-  const module = await import(`./${view}.js`);
+  const { view, params } = routed(location) ?? { view: routes[0][1], params: {} };
+  const module = await import(new URL(`${view}.js`, ROOT));
   if (mine !== turn) return;
   shown?.unmount();
   const root = document.createElement("div");
   root.dataset.view = view;
-  if (params.device) root.dataset.device = params.device;
+  Object.assign(root.dataset, params);
   document.getElementById("view").replaceChildren(root);
   for (const link of document.querySelectorAll("nav a")) {
     if (link.dataset.to === view) link.setAttribute("aria-current", "page");
@@ -64,10 +58,21 @@ export function navigate(path) {
 }
 
 // Return the address of a path, for a link.
-export const address = (path) => new URL(path.replace(/^\//, ""), ROOT).pathname;
+export function address(path) {
+  const url = new URL(path.replace(/^\//, ""), ROOT);
+  return url.pathname + url.search;
+}
 
-export function start(given) {
+// Show the view of the path, here and after each step. The first of `views`, [pattern, view], is that
+// of a path without a view.
+export function start(given, views) {
   app = given;
+  routes = views;
+  for (const link of document.querySelectorAll("[data-path]")) link.href = address(link.dataset.path);
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault();
+    document.getElementById("view").focus();
+  });
   addEventListener("popstate", open);
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[href]");

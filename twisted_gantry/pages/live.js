@@ -1,20 +1,19 @@
 // The event stream: hands on what changes, and says whether it is there.
 
-const EVENTS = ["snapshot", "point", "alarm", "device", "uplink", "live"];
 const AGAIN = 30_000;
 
-// Listen to the stream at `path`: `told(kind, data)` for each event, `there(yes)` when it comes or
-// goes. The events of a snapshot come as one, `told("all", {point: […], alarm: […], …})`. Only a
+// Listen to the stream at `path`: `told(kind, data)` for each event of `kinds`, `there(yes)` when it
+// comes or goes. The events of a snapshot come as one, `told("all", {KIND: […], …})`. Only a
 // page that is looked at listens, or one of which `always()` holds: a browser has few connections
 // for all its pages.
-export function listen(path, told, there, always) {
+export function listen(path, kinds, told, there, always) {
   let source = null;
   let whole = null; // the snapshot that is coming
   let again = 0;
 
   function take(kind, data) {
     if (kind === "snapshot") {
-      whole = { point: [], alarm: [], device: [], uplink: [] };
+      whole = Object.fromEntries(kinds.map((each) => [each, []]));
     } else if (kind === "live") {
       if (whole !== null) told("all", whole);
       whole = null;
@@ -37,7 +36,7 @@ export function listen(path, told, there, always) {
     close();
     if (document.hidden && !always()) return;
     source = new EventSource(path);
-    for (const kind of EVENTS) {
+    for (const kind of ["snapshot", ...kinds, "live"]) {
       source.addEventListener(kind, (event) => take(kind, JSON.parse(event.data)));
     }
     source.addEventListener("open", () => {

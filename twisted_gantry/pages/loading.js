@@ -1,7 +1,5 @@
 // What the stream does not tell: asked for at once, when wished, and every now and then.
 
-import { known } from "./known.js";
-
 // Return `{now, stop, first}`. `ask()` gives a promise; `show(answer)` is told each answer,
 // `failed()` that one did not come; `first` is a promise for the first of either. One question is on
 // its way at a time, and the newest wish is always answered.
@@ -51,17 +49,9 @@ export function loader(ask, show, failed, period) {
   };
 }
 
-// Show `node` when all `loaders` and the site have told what there is: nothing moves then.
-export async function reveal(node, loaders) {
+// Show `node` when all `loaders` have told what there is, and `known` is done: nothing moves then.
+export async function reveal(node, loaders, known) {
   node.hidden = true;
-  const site = new Promise((resolve) => {
-    const end = known.subscribe(answered);
-    function answered() {
-      end();
-      resolve();
-    }
-    if (known.site !== null) answered();
-  });
-  await Promise.all([site, ...loaders.map(({ first }) => first)]);
+  await Promise.all([known, ...loaders.map(({ first }) => first)]);
   node.hidden = false;
 }

@@ -1,8 +1,7 @@
 // A list that is shown a part at a time, so that a phone has little to scroll before a choice.
 
 import { hide, write } from "./dom.js";
-import { words } from "./language.js";
-import { LISTS } from "./texts_lists.js";
+import { text } from "./language.js";
 
 const PART = () => (innerWidth < 640 ? 4 : 50);
 
@@ -21,7 +20,7 @@ export function paging(app, changed) {
     again() { shown = PART(); },
     cut(items) {
       hide(more, items.length <= shown);
-      write(more, words(LISTS).more(Math.max(0, Math.min(PART(), items.length - shown))));
+      write(more, text.more(Math.max(0, Math.min(PART(), items.length - shown))));
       return items.slice(0, shown);
     },
   };

@@ -1,22 +1,25 @@
-// Times and numbers as people read them. The site's clock counts: the reader's may be wrong, and
+// Times and sizes as people read them. The server's clock counts: the reader's may be wrong, and
 // the reader may sit in another timezone.
 
-import { known } from "./known.js";
-import { text, valueName } from "./language.js";
+import { text } from "./language.js";
 
-// The site's present moment, in milliseconds.
-export const now = () => Date.now() + known.clockOffset;
+// `offset` is the server's clock less this computer's, in milliseconds; `sample` is any time that
+// the API wrote, of which the timezone is taken.
+export const serverClock = { offset: 0, sample: "" };
 
-// The site's own wall clock, as the API wrote it: the time, with its date when not today.
+// The server's present moment, in milliseconds.
+export const now = () => Date.now() + serverClock.offset;
+
+// The server's own wall clock, as the API wrote it: the time, with its date when not today.
 export function clock(time) {
   const today = local(now(), time).slice(0, 10);
   const [date, rest] = [time.slice(0, 10), time.slice(11, 19)];
   return date === today ? rest : `${date} ${rest}`;
 }
 
-// A moment by this computer's clock, as the site's clock shows it.
+// A moment by this computer's clock, as the server's clock shows it.
 export const siteTime = (moment) =>
-  local(moment + known.clockOffset, known.site?.startedAt ?? "").slice(11, 19);
+  local(moment + serverClock.offset, serverClock.sample).slice(11, 19);
 
 // A moment (milliseconds) as a text like `sample`, with the offset that `sample` has.
 export function local(moment, sample) {
@@ -46,17 +49,4 @@ export function size(bytes) {
     step += 1;
   }
   return `${Number(bytes.toFixed(bytes < 10 && step ? 1 : 0))} ${units[step]}`;
-}
-
-// The value of a point with its unit; at most `digits` after the decimal point.
-export function reading({ point, value, unit }, digits = 3) {
-  if (value === null) return "—";
-  if (typeof value === "boolean") return value ? text.yes : text.no;
-  if (typeof value === "number") {
-    if (unit === "s" && value >= 60) return duration(value);
-    if (unit === "min" && value >= 60) return duration(value * 60);
-    if (unit === "KiB") return size(value * 1024);
-    return `${Number(value.toFixed(digits))} ${unit}`.trim();
-  }
-  return `${valueName(point, value)} ${unit}`.trim();
 }

@@ -1,10 +1,10 @@
-// The local API. Paths are relative to the page's root, which a proxy may have moved.
+// The API. Paths are relative to the page's root, which a proxy may have moved.
 
-import { known } from "./known.js";
+import { serverClock } from "./format.js";
 import { language } from "./language.js";
 import { say } from "./toast.js";
 
-export const ROOT = new URL(".", import.meta.url);
+export const ROOT = new URL("..", import.meta.url);
 const TIMEOUT = 8000;
 
 export class Denied extends Error {}
@@ -18,7 +18,7 @@ export class Refused extends Error {
   }
 }
 
-// Ask for JSON. Raises Denied, Refused, or TypeError and DOMException of a gantry that is silent.
+// Ask for JSON. Raises Denied, Refused, or TypeError and DOMException of a server that is silent.
 export async function fetchJson(path, options = {}) {
   const answer = await fetch(new URL(path, ROOT), {
     signal: AbortSignal.timeout(options.timeout ?? TIMEOUT),
@@ -37,8 +37,8 @@ export async function fetchJson(path, options = {}) {
 function noteClock(answer) {
   const date = Date.parse(answer.headers.get("Date") ?? "");
   // The header has whole seconds: half a second is the best guess at the rest.
-  if (!Number.isNaN(date)) known.clockOffset = date + 500 - Date.now();
-  if (Math.abs(known.clockOffset) < 2000) known.clockOffset = 0;
+  if (!Number.isNaN(date)) serverClock.offset = date + 500 - Date.now();
+  if (Math.abs(serverClock.offset) < 2000) serverClock.offset = 0;
 }
 
 // An error is shown to the reader, then raised. `options.quiet`: not shown.

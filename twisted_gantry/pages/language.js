@@ -1,7 +1,7 @@
 // The language of the page, and its texts. Importers see the present choice: bindings are live.
 
 import { remember, remembered } from "./remember.js";
-import { KINDS, TEXTS, VALUES } from "./texts.js";
+import { TEXTS } from "./texts.js";
 
 export let language = chosen();
 export let text = TEXTS[language];
@@ -10,6 +10,11 @@ function chosen() {
   const wanted = new URLSearchParams(location.search).get("lang") ?? remembered("language");
   if (wanted !== null && Object.hasOwn(TEXTS, wanted)) return wanted; // no `toString`
   return (navigator.language ?? "").toLowerCase().startsWith("zh") ? "zh" : "en";
+}
+
+// Add the texts of a page to those of every page; `tables` has the shape of TEXTS.
+export function learn(tables) {
+  for (const each of Object.keys(TEXTS)) Object.assign(TEXTS[each], tables[each]);
 }
 
 export function speak(wanted) {
@@ -24,11 +29,3 @@ export const words = (tables) => tables[language];
 export const inLanguage = ([en, zh]) => (language === "zh" ? zh || en : en);
 
 export const message = (alarm) => inLanguage([alarm.message, alarm.messageZh]);
-
-export const kindOf = (kind) => (Object.hasOwn(KINDS, kind) ? inLanguage(KINDS[kind]) : kind);
-
-// Return the name of a value of a point, or the value where it has none.
-export function valueName(point, value) {
-  const names = VALUES[point.slice(point.lastIndexOf(".") + 1)];
-  return names && Object.hasOwn(names, value) ? inLanguage(names[value]) : value;
-}

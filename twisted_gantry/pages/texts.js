@@ -1,0 +1,38 @@
+// What every page says, in both languages; a page adds its own by `learn` of language.js.
+
+export const TEXTS = {
+  en: {
+    htmlLang: "en",
+    skip: "To the content",
+    otherLanguage: "中文",
+    theme: (name) => ({ auto: "Colours of the system", light: "Light", dark: "Dark" })[name],
+    sound: (state) => ({ off: "Sound for critical alarms: off", on: "Sound for critical alarms: on",
+      silenced: "Sound for critical alarms: on, after a click into the page" })[state],
+    confirm: "Confirm", cancel: "Cancel",
+    linkConnecting: "connecting", linkLive: "live", linkLost: "no answer",
+    warning: "warning", critical: "critical",
+    yes: "yes", no: "no",
+    ago: (age) => `${age} ago`,
+    more: (n) => `Show ${n} more`,
+    noteLabel: "Note (may be left out)",
+    howLong: "For how long",
+    duration: (n, unit) => `${n} ${unit}`,
+  },
+  zh: {
+    htmlLang: "zh-CN",
+    skip: "跳到内容",
+    otherLanguage: "English",
+    theme: (name) => ({ auto: "跟随系统配色", light: "浅色", dark: "深色" })[name],
+    sound: (state) => ({ off: "严重告警声音：关", on: "严重告警声音：开",
+      silenced: "严重告警声音：开，点击页面后生效" })[state],
+    confirm: "确认", cancel: "取消",
+    linkConnecting: "连接中", linkLive: "实时", linkLost: "无应答",
+    warning: "警告", critical: "严重",
+    yes: "是", no: "否",
+    ago: (age) => `${age}前`,
+    more: (n) => `再显示 ${n} 条`,
+    noteLabel: "备注（可不填）",
+    howLong: "时长",
+    duration: (n, unit) => `${n} ${{ s: "秒", min: "分钟", h: "小时", d: "天" }[unit]}`,
+  },
+};
