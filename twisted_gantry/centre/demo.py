@@ -82,7 +82,7 @@ _SECTION = range(30, 40)  # the whole fourth section of the first road
 _OFF, _ON = {"mains.voltage": 0.0}, {"mains.voltage": 221.0}
 STORY = (
     Event(45, _SECTION, _OFF),
-    Event(60, range(77, 78), {"cab1.front_door": "open"}),
+    Event(60, range(77, 78), {"cab1.force_front_door": True}),
     Event(90, range(123, 124), {"cab1.smoke": True}),
     Event(150, range(160, 161), _OFF),
     Event(300, range(123, 124), {"cab1.smoke": False}),
