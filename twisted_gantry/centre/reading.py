@@ -1,15 +1,246 @@
-"""What a report tells: the conditions that hold, by subject, and how long the batteries last."""
+"""What a report tells: the conditions that hold, by subject, and how long the batteries last.
 
-from typing import Any
+A clean report of a cabinet is recognised by the exact spellings of its flags, without an object a
+field. All others are read leniently by `wire/etc/uploads.py`: a condition that cannot be read is
+unknown, which neither raises nor clears its alarm. A row or a device that is gone clears.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from twisted_gantry.centre.model import Told
-from twisted_gantry.wire.etc.envelope import Method
+from twisted_gantry.wire.errors import BadMessage
+from twisted_gantry.wire.etc.computers import MAX_ROWS as MOST_COMPUTERS
+from twisted_gantry.wire.etc.conditions import (
+    ANY_TEXT,
+    CABINET,
+    LOST_PHASE,
+    NOMINAL_HZ,
+    NOMINAL_VOLTAGE,
+    POWER,
+    ReportCondition,
+)
+from twisted_gantry.wire.etc.envelope import Method, Sentinel
+from twisted_gantry.wire.etc.uploads import (
+    GROUPS,
+    MAX_ROWS,
+    RUNNING_STATES,
+    GroupUpload,
+    Readings,
+    decode_upload,
+    reports_of,
+)
+from twisted_gantry.wire.json import readable_text
+from twisted_gantry.wire.numbers import text
+from twisted_gantry.wire.reading import Quality, Reading, Value
+
+MOST_CABINETS = 16
+"""Cabinets of one report that are read; a gantry has two at most."""
+LONGEST_MINUTES = 65_534.0
+"""Battery minutes; UPSs mark an unknown time by 65535."""
+
+CONDITIONS = (*CABINET, POWER["on-battery"])
+"""What a cabinet's report raises at the centre."""
+_ONLY_CABINET = "1"  # the id of a cabinet without one that can be read
 
 
-def told(method: Method, fields: Any) -> tuple[Told, ...]:
+def told(method: Method | str, fields: Any) -> tuple[Told, ...]:
     """Return what an upload tells of each of its subjects: `cabinet-ID`, `computer-ID`.
 
-    `fields` is the value under the method's own key (`FIELDS_KEY`), decoded by `wire.json` with
+    `fields` is the value under the method's own key (`FIELDS_KEY`), decoded by `wire/json.py`,
     numbers as text or not. Never raises: what cannot be read makes its conditions unknown.
     """
-    raise NotImplementedError
+    if method == Method.CABINET_STATUS:
+        clean = _clean(fields)
+        return (clean,) if clean is not None else read_cabinets(fields)
+    return _computers(fields) if method == Method.COMPUTER_STATUS else ()
+
+
+def subject(kind: str, which: str) -> str:
+    """Return the name of a subject; letters that are no part of a name become `_`."""
+    return f"{kind}-{re.sub('[^A-Za-z0-9_-]', '_', which)}"
+
+
+# -- clean reports
+
+
+class _Check(NamedTuple):
+    """A field of a row, and the spellings that tell that nothing is wrong."""
+
+    key: str
+    clean: frozenset[Any]
+
+
+_NOT_SUPPORTED = Sentinel.NOT_SUPPORT.value
+_DISCHARGING = next(code for code, word in RUNNING_STATES.items() if word == "discharging")
+
+
+def _clean_values(about: ReportCondition) -> frozenset[Any]:
+    kind = next(e.kind for e in GROUPS[about.group].fields if e.name == about.field)
+    if about.worse == ANY_TEXT:
+        return frozenset({"", _NOT_SUPPORTED})
+    if not kind.is_flag:  # the running state
+        return frozenset(RUNNING_STATES) - {_DISCHARGING} | {_NOT_SUPPORTED}
+    better = kind.write(not about.worse)
+    return frozenset({better, int(better), _NOT_SUPPORTED})
+
+
+def _checks(group: str) -> tuple[_Check, ...]:
+    keys = {each.name: each.key for each in GROUPS[group].fields}
+    return tuple(
+        _Check(keys[e.field], _clean_values(e)) for e in CONDITIONS if e.group == group and e.field
+    )
+
+
+_ARRAYS = tuple((g.key, _checks(g.name)) for g in GROUPS.values() if g.is_array)
+_OBJECTS = tuple((g.key, _checks(g.name)) for g in GROUPS.values() if not g.is_array)
+_WITHOUT_SPD = tuple(each for each in _ARRAYS if each[0] != GROUPS["thunder_spd"].key)
+_MAINS, _SPD = GROUPS["elec"].key, GROUPS["thunder_spd"].key
+_DEAD = LOST_PHASE * NOMINAL_VOLTAGE
+_NOTHING: frozenset[str] = frozenset()
+# Cabinets built to 0.36 or older send no `thunderSpd`.
+_UNTOLD_SPD = frozenset(e.name for e in CONDITIONS if e.group == "thunder_spd" and e.field)
+_PLAIN_ID = re.compile(r"[1-9][0-9]{0,8}")
+
+
+def _clean(fields: Any) -> Told | None:
+    """Return what a report without any fault tells, None for one that must be looked at."""
+    try:
+        which = fields["id"]
+        if _PLAIN_ID.fullmatch(which) is None:
+            return None
+        has_spd = _SPD in fields
+        for key, checks in _ARRAYS if has_spd else _WITHOUT_SPD:
+            rows = fields[key]
+            if type(rows) is not list or len(rows) > MAX_ROWS:
+                return None
+            for row in rows:
+                for name, clean in checks:
+                    if row[name] not in clean:
+                        return None
+        for key, checks in _OBJECTS:
+            row = fields[key]
+            for name, clean in checks:
+                if row[name] not in clean:
+                    return None
+        if not all(map(_alive, fields[_MAINS])):
+            return None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return None
+    unknown = _NOTHING if has_spd else _UNTOLD_SPD
+    return Told(f"cabinet-{which}", _NOTHING, unknown, None, False if fields["ups"] else None)
+
+
+def _alive(row: Any) -> bool:
+    voltage = row["voltage"]
+    return voltage == _NOT_SUPPORTED or float(voltage) >= _DEAD
+
+
+# -- all others
+
+
+def read_cabinets(fields: Any) -> tuple[Told, ...]:
+    """Return what a `cabinetStatus` of any kind tells of each cabinet in it; nothing for what is no
+    object with groups.
+    """
+    found: dict[str, Told] = {}
+    for each in reports_of(readable_text(fields), [_ONLY_CABINET])[:MOST_CABINETS]:
+        try:
+            upload = decode_upload(each)
+        except BadMessage:
+            continue
+        now = _cabinet(subject("cabinet", upload.id), upload.groups)
+        found[now.subject] = _both(found[now.subject], now) if now.subject in found else now
+    return tuple(found.values())
+
+
+def _cabinet(name: str, groups: Mapping[str, GroupUpload]) -> Told:
+    raised, unknown = set(), set()
+    for each in CONDITIONS:
+        if not each.field:
+            continue
+        holds = _holds(each, groups[each.group])
+        if holds is None:
+            unknown.add(each.name)
+        elif holds:
+            raised.add(each.name)
+    on_battery, minutes = _batteries(groups["ups"], "mains-abnormal" in raised)
+    return Told(name, frozenset(raised), frozenset(unknown), minutes, on_battery)
+
+
+_UNTOLD = (Quality.NO_DATA, Quality.GET_FAILED)
+
+
+def _holds(about: ReportCondition, group: GroupUpload) -> bool | None:
+    """Tell whether a condition holds in some row; None when in none and one is not known."""
+    readings = [row[about.field] for row in group.rows.values()]
+    if any(_known(each) and about.holds(each.value) for each in readings):
+        return True
+    if about.name == "mains-abnormal" and any(map(_dead, group.rows.values())):
+        return True
+    untold = any(each.quality in _UNTOLD for each in readings) or group.untold in _UNTOLD
+    return None if untold or not group.whole else False
+
+
+def _known(reading: Reading) -> bool:
+    return reading.quality is Quality.GOOD
+
+
+def _dead(row: Readings) -> bool:
+    """Tell whether a row of the mains has no voltage, and a second quantity agrees: one reading of
+    a voltage alone is no failure (`docs/points.md`, "Power").
+    """
+    volts, hertz, amperes = (row[name].value for name in ("voltage", "frequency", "current"))
+    none = _below(hertz, LOST_PHASE * NOMINAL_HZ) or amperes == 0
+    return _below(volts, _DEAD) and none
+
+
+def _below(value: Value, limit: float) -> bool:
+    return isinstance(value, int | float) and value < limit
+
+
+def _batteries(ups: GroupUpload, no_mains: bool) -> tuple[bool | None, float | None]:
+    """Return whether the load is on battery, and the least minutes left of the UPSs that discharge.
+    Without mains all UPSs count if none says that it discharges.
+    """
+    states = [(row["running_state"], row) for row in ups.rows.values()]
+    on = [row for state, row in states if state.value == "discharging"]
+    untold = not states or any(state.quality in _UNTOLD for state, _ in states)
+    on_battery = True if on else None if untold else False
+    counted = on or ([row for _, row in states] if no_mains else [])
+    return on_battery, min(_minutes(counted), default=None)
+
+
+def _minutes(rows: Iterable[Readings]) -> Iterable[float]:
+    for row in rows:
+        seconds = row["surplus_time"].value
+        if isinstance(seconds, int | float) and seconds / 60 <= LONGEST_MINUTES:
+            yield seconds / 60
+
+
+def _both(one: Told, other: Told) -> Told:
+    """Return what two reports of one subject tell together: the worst of both."""
+    raised = one.raised | other.raised
+    minutes = [e.battery_minutes for e in (one, other) if e.battery_minutes is not None]
+    on_battery = [e.on_battery for e in (one, other)]
+    return Told(
+        one.subject,
+        raised,
+        (one.unknown | other.unknown) - raised,
+        min(minutes, default=None),
+        True if True in on_battery else None if None in on_battery else False,
+    )
+
+
+def _computers(fields: Any) -> tuple[Told, ...]:
+    """Return the computers of a `computerStatus`; no condition is told of them."""
+    rows: Sequence[Any] = [fields] if isinstance(fields, dict) else fields
+    if not isinstance(rows, list):
+        return ()
+    names: dict[str, None] = {}
+    for place, row in enumerate(rows[:MOST_COMPUTERS], 1):
+        if isinstance(row, dict):
+            which = text(row.get("id")) or str(place)
+            names[subject("computer", which[:16])] = None
+    return tuple(Told(name, _NOTHING) for name in names)

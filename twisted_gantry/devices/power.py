@@ -1,6 +1,6 @@
 """Power as an electrician judges it: mains, output and battery of a UPS, a meter, a cabinet.
 
-The one table of alarms and their texts, and the one set of conditions behind them. Voltages are
+The one set of conditions behind the alarms of `wire/etc/conditions.py`. Voltages are
 judged as shares of the nominal phase voltage. Decisions: `docs/points.md`, "Power".
 """
 
@@ -14,15 +14,13 @@ import msgspec
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.conditions import Condition
+from twisted_gantry.wire.etc.conditions import LOST_PHASE, NOMINAL_HZ, NOMINAL_VOLTAGE, POWER
 from twisted_gantry.wire.reading import Quality, Value
 
-NOMINAL_VOLTAGE = 220.0
-"""V, of a phase, where neither a rating nor a setting tells."""
-# Shares of the nominal voltage: below the first a phase is lost rather than low; an alarm ends when
-# the voltage is back by the second.
-LOST_PHASE, HYSTERESIS = 0.4, 0.02
+# Shares of the nominal voltage: an alarm ends when the voltage is back by the first.
+HYSTERESIS = 0.02
 OVER_VOLTAGE, UNDER_VOLTAGE = 1.15, 0.85
-NOMINAL_HZ, HZ_BAND = 50.0, 0.1
+HZ_BAND = 0.1
 RECHECK = 1.0
 """Seconds after a doubtful reading until the next one, whatever the poll period."""
 
@@ -31,29 +29,8 @@ UnderVoltage = Annotated[float, msgspec.Meta(ge=0.5, lt=1)]
 NominalVoltage = Annotated[float, msgspec.Meta(ge=24, le=600)]
 """The settings `over_voltage` and `under_voltage`, shares, and `nominal_voltage` in V."""
 
-_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
-
 TEXTS: Mapping[str, tuple[Severity, str, str, str]] = {
-    "mains-abnormal": (_CRITICAL, "mains abnormal", "市电异常", "elec"),
-    "input-over-voltage": (_WARNING, "input over-voltage", "输入过压", "elec"),
-    "input-under-voltage": (_WARNING, "input under-voltage", "输入欠压", "elec"),
-    **{
-        f"phase-l{n}-lost": (_CRITICAL, f"phase L{n} lost", f"交流L{n}相缺相", "elec")
-        for n in (1, 2, 3)
-    },
-    "on-battery": (_WARNING, "the load runs on battery", "UPS电池放电", "ups"),
-    "output-off": (_CRITICAL, "the output is off", "UPS输出关闭", "ups"),
-    "shutting-down": (_CRITICAL, "the UPS shuts down", "UPS正在关机", "ups"),
-    "battery-low": (_CRITICAL, "battery low", "电池电压低", "ups"),
-    "overload": (_CRITICAL, "overload", "UPS过载", "ups"),
-    "ups-fault": (_CRITICAL, "UPS fault", "UPS故障", "ups"),
-    "self-test-failed": (_WARNING, "battery self-test failed", "电池自检失败", "ups"),
-    "on-raw-mains": (
-        _WARNING,
-        "the load is on raw mains (bypass or economy)",
-        "负载由旁路供电",
-        "ups",
-    ),
+    name: (Severity(each.severity), each.en, each.zh, each.group) for name, each in POWER.items()
 }
 """Each alarm about power: severity, English, Chinese as in `warningMsg`, group of the report."""
 

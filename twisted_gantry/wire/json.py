@@ -84,15 +84,15 @@ def _salvaged(data: bytes, limits: Limits, numbers_as_text: bool) -> Salvaged:
         return Salvaged(_fast(data, limits, numbers_as_text))
     except (_Slow, BadMessage):
         value, repairs = _tolerant(data, limits)
-    return Salvaged(_readable_text(value) if numbers_as_text else value, repairs)
+    return Salvaged(readable_text(value) if numbers_as_text else value, repairs)
 
 
-def _readable_text(node: Any) -> Any:
+def readable_text(node: Any) -> Any:
     """Return decoded JSON with each number as text, None for a number that no text can hold."""
     if isinstance(node, dict):
-        return {key: _readable_text(value) for key, value in node.items()}
+        return {key: readable_text(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_readable_text(value) for value in node]
+        return [readable_text(value) for value in node]
     return decimal(node) if isinstance(node, int | float) and not isinstance(node, bool) else node
 
 

@@ -9,8 +9,9 @@ from twisted_gantry.core.alarms import Alarms
 from twisted_gantry.core.catalogue import Catalogue
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.status import Status
-from twisted_gantry.devices.power import HYSTERESIS, LOST_PHASE, TEXTS, Limits
+from twisted_gantry.devices.power import HYSTERESIS, TEXTS, Limits
 from twisted_gantry.devices.upscard.points import POINTS, rules
+from twisted_gantry.wire.etc.conditions import LOST_PHASE
 from twisted_gantry.wire.reading import Quality, Value
 
 NOT_SUPPORTED = object()

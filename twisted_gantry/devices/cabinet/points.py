@@ -6,16 +6,15 @@ rows. Source: the ETC document, section 3.1.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
-from operator import is_, ne
+from operator import is_
 
 from twisted_gantry.core import bounds
 from twisted_gantry.core.alarms import Read, Rule, Severity
 from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.devices.conditions import Condition, when
-from twisted_gantry.devices.power import TEXTS
+from twisted_gantry.wire.etc.conditions import CABINET, ReportCondition
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.reading import Quality, Value
 
@@ -153,10 +152,7 @@ Rows = Callable[[str], Iterable[str] | None]
 """Returns the ids of the present rows of a group that is an array; None before any upload."""
 _Bad = Callable[[Value], bool]
 
-_CRITICAL, _WARNING = Severity.CRITICAL, Severity.WARNING
-
 _false, _true = partial(is_, False), partial(is_, True)
-_given = partial(ne, "")
 
 
 def _some(rows: Rows, group: str, field: str, bad: _Bad) -> Condition:
@@ -182,61 +178,30 @@ def rules(rows: Rows) -> tuple[Rule, ...]:
     unlocked door is an alarm: the platform wants to know of both at once.
     """
 
-    def rule(name: str, severity: Severity, en: str, zh: str, point: str, bad: _Bad) -> Rule:
-        group, _, field = point.partition(".")
-        array = GROUPS[group].is_array
-        condition = _some(rows, group, field, bad) if array else when(point, bad)
-        return Rule(name, severity, en, zh, condition, group)
-
-    def fault(name: str, group: str, en: str, zh: str, severity: Severity = _WARNING) -> Rule:
-        text, point = f"{en} fault", f"{group}.status"
-        return rule(f"{name}-fault", severity, text, f"{zh}异常", point, _false)
-
-    def warned(group: str, en: str, zh: str) -> Rule:
-        name, point = f"{group}-warning", f"{group}.warning_msg"
-        return rule(name, _WARNING, f"{en} warning", f"{zh}告警", point, _given)
-
-    def air(name: str, en: str, zh: str, field: str, bad: _Bad) -> Rule:
-        text = f"air conditioner {en}"
-        return rule(f"air-conditioner-{name}", _WARNING, text, zh, f"air_conditioners.{field}", bad)
-
-    def door(side: str, where: str) -> tuple[Rule, ...]:
-        def about(name: str, severity: Severity, en: str, zh: str, field: str, bad: _Bad) -> Rule:
-            text, point = f"the {side} door {en}", f"doors.{side}_door_{field}"
-            told = rule(f"{side}-door-{name}", severity, text, where + zh, point, bad)
-            return replace(told, each_time=True)
-
-        illegally = "was opened illegally"
-        return (
-            about("illegal", _CRITICAL, illegally, "非法开门", "open_illegally", _true),
-            about("open", _WARNING, "is open", "打开", "closed", _false),
-            about("unlocked", _WARNING, "is unlocked", "未锁", "locked", _false),
+    def rule(about: ReportCondition) -> Rule:
+        return Rule(
+            about.name,
+            Severity(about.severity),
+            about.en,
+            about.zh,
+            _condition(about, rows),
+            about.group,
+            each_time=about.each_time,
         )
 
-    lightning = when(LIGHTNING_STRUCK, _true)
     clock, commands = when(CLOCK_GOOD, _false), when(COMMANDS_ANSWERED, _false)
     clock_text = "the cabinet's clock and ours disagree"
     commands_text = "the cabinet uploads but answers no command"
     return (
-        rule("smoke", _CRITICAL, "smoke", "烟雾报警", "smoke_sensor.is_warning", _true),
-        rule("water", _CRITICAL, "water", "水浸报警", "waterlogging_sensor.is_warning", _true),
-        *door("front", "前门"),
-        *door("back", "后门"),
-        rule("mains-abnormal", *TEXTS["mains-abnormal"][:3], "elec.status", _false),
-        rule("mains-warning", _WARNING, "mains warning", "市电告警", "elec.warning_msg", _given),
-        fault("rectifier", "rectifier", "rectifier", "整流模块", _CRITICAL),
-        warned("rectifier", "rectifier", "整流模块"),
-        rule("ups-fault", *TEXTS["ups-fault"][:3], "ups.status", _false),
-        warned("ups", "UPS", "UPS"),
-        air("fault", "fault", "空调异常", "status", _false),
-        air("system", "system warning", "空调系统告警", "system_warning", _true),
-        air("temperature", "temperature warning", "空调温度告警", "temperature_warning", _true),
-        Rule("lightning", _WARNING, "lightning struck", "雷击", lightning, "thunder_spd"),
-        fault("thunder-spd", "thunder_spd", "surge arrester", "防雷器", _CRITICAL),
-        fault("smoke-sensor", "smoke_sensor", "smoke sensor", "烟雾传感器"),
-        fault("water-sensor", "waterlogging_sensor", "water sensor", "水浸传感器"),
-        fault("door-controller", "doors", "door controller", "门禁"),
-        fault("thermohygrometer", "thermohygrometer", "thermohygrometer", "温湿度计"),
-        Rule("clock-skew", _WARNING, clock_text, "机柜时钟偏差过大", clock),
-        Rule("no-commands", _WARNING, commands_text, "机柜控制通道中断", commands),
+        *map(rule, CABINET),
+        Rule("clock-skew", Severity.WARNING, clock_text, "机柜时钟偏差过大", clock),
+        Rule("no-commands", Severity.WARNING, commands_text, "机柜控制通道中断", commands),
     )
+
+
+def _condition(about: ReportCondition, rows: Rows) -> Condition:
+    if not about.field:
+        return when(LIGHTNING_STRUCK, _true)
+    if GROUPS[about.group].is_array:
+        return _some(rows, about.group, about.field, about.holds)
+    return when(f"{about.group}.{about.field}", about.holds)

@@ -12,7 +12,6 @@ from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.cabinet.rows import Rows
 from twisted_gantry.devices.conditions import equals
 from twisted_gantry.devices.power import (
-    NOMINAL_VOLTAGE,
     Limits,
     MainsJudge,
     Nominal,
@@ -23,6 +22,7 @@ from twisted_gantry.devices.power import (
     share,
     voltage_rules,
 )
+from twisted_gantry.wire.etc.conditions import NOMINAL_VOLTAGE
 from twisted_gantry.wire.reading import Quality
 
 # A row does not tell between which conductors it measures: one phase, or line to line.

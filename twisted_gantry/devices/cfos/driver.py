@@ -31,7 +31,6 @@ from twisted_gantry.devices.polled import (
     http_client,
 )
 from twisted_gantry.devices.power import (
-    NOMINAL_VOLTAGE,
     OVER_VOLTAGE,
     RECHECK,
     UNDER_VOLTAGE,
@@ -47,6 +46,7 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.wire.cfos.calls import call
 from twisted_gantry.wire.cfos.values import DevInfo, decode_dev_info
 from twisted_gantry.wire.errors import WireError
+from twisted_gantry.wire.etc.conditions import NOMINAL_VOLTAGE
 from twisted_gantry.wire.salvage import losses
 from twisted_gantry.wire.secret import Secret
 

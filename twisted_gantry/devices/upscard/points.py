@@ -13,14 +13,8 @@ from twisted_gantry.core.bounds import Bounds
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.commands.types import Argument, CommandType, Endangers
 from twisted_gantry.devices.conditions import equals
-from twisted_gantry.devices.power import (
-    NOMINAL_VOLTAGE,
-    Limits,
-    Shares,
-    power_rule,
-    share,
-    voltage_rules,
-)
+from twisted_gantry.devices.power import Limits, Shares, power_rule, share, voltage_rules
+from twisted_gantry.wire.etc.conditions import NOMINAL_VOLTAGE
 from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard.messages import MAX_PASSWORD
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES

@@ -8,7 +8,6 @@ from math import sqrt
 
 from twisted_gantry.core.points import Measured
 from twisted_gantry.devices.power import (
-    NOMINAL_VOLTAGE,
     Limits,
     MainsJudge,
     Nominal,
@@ -20,6 +19,7 @@ from twisted_gantry.devices.power import (
     share,
 )
 from twisted_gantry.devices.upscard.points import INPUTS, NOMINAL, OUTPUT_OFF, OUTPUTS
+from twisted_gantry.wire.etc.conditions import NOMINAL_VOLTAGE
 from twisted_gantry.wire.reading import Quality, Value
 
 _NOT_SUPPORTED: Measured = (None, Quality.NOT_SUPPORTED)
