@@ -70,13 +70,15 @@ class Stamps:
 
 @define(eq=False)
 class ControlChannel:
-    """Commands the `peer` at `url`. The code `auth` goes there, in a header, and nowhere else."""
+    """Commands the `peer` at `url`. The code `auth` goes there, in a header, and nowhere else.
+    `stamp` returns the time stamp of each request, whole Unix seconds.
+    """
 
     _url: str
     _auth: Secret
     _gantry_id: str
     _client: BoundedClient
-    _stamps: Stamps
+    _stamp: Callable[[], int]
     _peer: Peer = CABINET
 
     async def tell(
@@ -112,7 +114,7 @@ class ControlChannel:
     async def _post(
         self, method: envelope.Method, fields: Any, limit: int | None = None
     ) -> HttpAnswer:
-        body = envelope.encode_request(self._gantry_id, method, self._stamps.next(), fields)
+        body = envelope.encode_request(self._gantry_id, method, self._stamp(), fields)
         headers = envelope.signed_headers(body, self._auth.reveal())
         request = self._client.request
         answer = await request("POST", self._url, headers=headers, body=body, limit=limit)

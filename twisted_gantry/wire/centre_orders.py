@@ -8,11 +8,9 @@ from msgspec import Meta
 from twisted_gantry.wire.centre_api import Cursor, GantryId, Text
 from twisted_gantry.wire.local_api import DANGERS, Shape, Time, Wish, one_of
 
-COMMAND_OUTCOMES = (
-    *("waiting", "sent", "done", "failed", "refused", "timeout", "expired", "unknown"),
-)
-"""What became of a command at one gantry: `sent` and then no answer before a crash is `unknown`,
-and never tried again.
+COMMAND_OUTCOMES = ("queued", "sent", "done", "failed", "refused", "expired", "unknown")
+"""What became of a command at one gantry: without an answer to what was sent it is `unknown`, and
+never tried again.
 """
 MOST_GANTRIES = 50_000
 
@@ -55,26 +53,42 @@ class OrderTaken(Shape, frozen=True):
     id: str
 
 
+class OrderCannot(Shape, frozen=True):
+    """A gantry that would not get a command, and why."""
+
+    gantry: str
+    reason: str = ""
+    message: str = ""
+    message_zh: str = ""
+
+
 class OrderPreview(Shape, frozen=True):
-    """What a command would do: to how many gantries, how many of them can be reached at all, and
-    what it endangers.
+    """What a command would do: `gantries` would get it, those of `cannot` would not; what it
+    endangers. Of `cannot` there are 1000 at most, `refused` counts all.
     """
 
     gantries: int = 0
-    unreachable: list[str] = []
+    refused: int = 0
+    cannot: list[OrderCannot] = []
+    maintenance: list[str] = []
+    names: list[str] = []
     endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
     danger: str | None = None
     danger_zh: str | None = None
 
 
 class OrderOutcome(Shape, frozen=True):
-    """What became of a command at one gantry; `code` is that of its answer."""
+    """What became of a command at one gantry; `code` is that of its answer, `value` the result of
+    a battery test where that was asked for. `at` is when it ended.
+    """
 
     gantry: str
-    outcome: Annotated[str, one_of(COMMAND_OUTCOMES)] = "waiting"
+    outcome: Annotated[str, one_of(COMMAND_OUTCOMES)] = "queued"
     at: Time = None
+    sent_at: Time = None
     code: str | None = None
     detail: str | None = None
+    detail_zh: str | None = None
     value: Any = None
 
 
@@ -124,15 +138,18 @@ class MethodList(Shape, frozen=True):
 
 
 class CardsBody(Wish):
-    """`PUT /api/v1/cards`: a white list for a road, or with an empty `road` for all."""
+    """`PUT /api/v1/cards`: a white list for a road, or with an empty `road` for all. A card has
+    `cardId`, `validTime` and `invalidTime`, as in the document; a list with a bad card is refused
+    whole. An empty `version`, `yyyyMMddHHmmss`, is the present time; it must be above the last one.
+    """
 
-    version: Text
-    cards: list[Annotated[str, Meta(min_length=1, max_length=100)]]
+    cards: list[Any]
+    version: Text = ""
     road: Text = ""
 
 
 class CardsView(Shape, frozen=True):
-    """A white list: how many gantries of its road have this version, and how many do not."""
+    """A white list: how many of its gantries have this version, have another one, never asked."""
 
     road: str = ""
     version: str = ""
@@ -141,6 +158,7 @@ class CardsView(Shape, frozen=True):
     cards: int = 0
     current: int = 0
     behind: int = 0
+    never: int = 0
 
 
 class CardsOfGantry(Shape, frozen=True):

@@ -120,7 +120,7 @@ class Rig(DriverRig):
         stub: Any = self.wire
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
         gantry_id = given.gantry_id or self.bench.context.gantry_id
-        channel = ControlChannel(URL, given.auth, gantry_id, client, Stamps(self.clock.now))
+        channel = ControlChannel(URL, given.auth, gantry_id, client, Stamps(self.clock.now).next)
         self.device = SmartCabinet("cab1", given, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         self.report = report()

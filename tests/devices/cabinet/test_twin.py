@@ -51,7 +51,7 @@ class Both(DriverRig):
         self.wire.serve("cabinet.test", self.twin.resource())
         settings = CabinetSettings(url=URL, auth=Secret(AUTH))
         client = BoundedClient(stub, self.clock, deadline=DEADLINE)
-        channel = ControlChannel(URL, settings.auth, gantry_id, client, Stamps(self.clock.now))
+        channel = ControlChannel(URL, settings.auth, gantry_id, client, Stamps(self.clock.now).next)
         self.device = SmartCabinet("cab1", settings, self.bench.context, channel, self.close)
         self.bench.add(self.device)
         given = MonitorSettings(listen="tcp:8082", auth=Secret(AUTH))

@@ -126,7 +126,7 @@ class Side:
             settings = SETTINGS[kind]
             client = self.device_client(tap)
             link = ControlChannel(
-                settings.url, settings.auth, context.gantry_id, client, Stamps(clock.now)
+                settings.url, settings.auth, context.gantry_id, client, Stamps(clock.now).next
             )
             device = _TappedCabinet("dev", settings, context, link, nothing)
             device.tap = tap

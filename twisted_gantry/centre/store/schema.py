@@ -3,11 +3,14 @@
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import (
     alarms,
+    cards,
+    commands,
     incidents,
     leases,
     ledger,
     mutes,
     notices,
+    pictures,
     processes,
     registry,
     reports,
@@ -20,6 +23,7 @@ from twisted_gantry.centre.store.sql import POSTGRESQL, definition
 _FIRST = (
     *(reports, ledger, states, alarms, incidents, registry),
     *(leases, mutes, notices, processes, troubles),
+    *(commands, pictures, cards),
 )
 
 VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)

@@ -329,7 +329,7 @@ def _build(name: str, settings: CabinetSettings, context: DeviceContext) -> Smar
     url = server_url(settings.url, "http")
     client, close = http_client(context, DEADLINE, settings)
     gantry_id = settings.gantry_id or context.gantry_id
-    channel = ControlChannel(url, settings.auth, gantry_id, client, Stamps(context.now))
+    channel = ControlChannel(url, settings.auth, gantry_id, client, Stamps(context.now).next)
     return SmartCabinet(name, settings, context, channel, close)
 
 

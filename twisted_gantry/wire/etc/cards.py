@@ -92,7 +92,7 @@ def read_offer(answer: Answer) -> Generator[None, None, Offer]:
     while slice_ := list(islice(rows, SLICE)):
         for raw in slice_:
             place += 1
-            found = _card(raw)
+            found = read_card(raw)
             if isinstance(found, Card):
                 cards.append(found)
                 continue
@@ -100,7 +100,7 @@ def read_offer(answer: Answer) -> Generator[None, None, Offer]:
             if left_out > MOST_BAD:
                 raise BadMessage("; ".join([f"a white list with over {MOST_BAD} bad cards", *bad]))
             if len(bad) < MOST_NAMED:
-                bad.append(f"card {place} {found}")
+                bad.append(f"card {place} {found.en}")
         if place > MOST_CARDS:
             raise BadMessage(f"a white list of over {MOST_CARDS} cards")
         yield
@@ -180,21 +180,32 @@ def _is_json(raw: bytes) -> bool:
     return True
 
 
-def _card(raw: Any) -> Card | str:
-    """Return a card, or what is wrong with it."""
+class CardFault(NamedTuple):
+    """What is wrong with a card, a predicate in English and Chinese."""
+
+    en: str
+    zh: str
+
+
+def read_card(raw: Any) -> Card | CardFault:
+    """Return a card of its bytes or of its decoded fields, or what is wrong with it."""
     try:
         fields = salvage_text(raw).value if isinstance(raw, bytes) else raw
     except WireError:
         fields = None
     if not isinstance(fields, dict):
-        return "is no object"
+        return CardFault("is no object", "不是对象")
     card_id = text(fields.get("cardId")) or ""
     if not 0 < len(card_id) <= LONGEST_ID:
-        return f"has a cardId that is empty or longer than {LONGEST_ID}"
+        en = f"has a cardId that is empty or longer than {LONGEST_ID}"
+        return CardFault(en, f"的cardId为空或超过{LONGEST_ID}个字符")
     times = []
     for key in ("validTime", "invalidTime"):
         moment = local_text(text(fields.get(key)) or "")
         if moment is None:
-            return f"({card_id[:20]!r}) has a {key} that is no time"
+            named = repr(card_id[:20])
+            return CardFault(
+                f"({named}) has a {key} that is no time", f"（{named}）的{key}不是时间"
+            )
         times.append(moment[:19])
     return Card(card_id, *times)

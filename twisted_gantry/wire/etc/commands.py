@@ -100,7 +100,7 @@ _FIELDS: dict[Cmd, dict[str, _Read]] = {
 # What a field is that may be missing; of the set points one is needed.
 _DEFAULTS = {"airId": ALL_AIR_CONDITIONERS}
 _COMMON = ("updateNow", "setServer", "setFrequency", "cmd", "cabinetId")
-_KNOWN = frozenset(_COMMON).union(*_FIELDS.values())
+KNOWN_FIELDS = frozenset(_COMMON).union(*_FIELDS.values())
 # Without these a command has a wider effect: an empty one is not the same as a missing one.
 _NARROWING = ("cabinetId", "airId")
 # Without `cabinetId` these address every cabinet of the gantry.
@@ -145,7 +145,7 @@ def decode_control(fields: Any, *, cabinet: bool) -> EtcControl:
     if not isinstance(fields, dict):
         raise BadMessage("the control is no object")
     _check_names(fields)
-    given = {key: fields[key] for key in _KNOWN if not _is_empty(fields.get(key))}
+    given = {key: fields[key] for key in KNOWN_FIELDS if not _is_empty(fields.get(key))}
     update = flag(given["updateNow"]) if "updateNow" in given else None
     if "updateNow" in given and not update:
         raise BadMessage("updateNow is not 1")
@@ -171,8 +171,8 @@ def _is_empty(given: Any) -> bool:
 
 def _check_names(fields: dict[str, Any]) -> None:
     """Raise BadMessage for a name that is one letter off a known one."""
-    for name in fields.keys() - _KNOWN:
-        meant = next((known for known in sorted(_KNOWN) if _one_off(name, known)), None)
+    for name in fields.keys() - KNOWN_FIELDS:
+        meant = next((known for known in sorted(KNOWN_FIELDS) if _one_off(name, known)), None)
         if meant is not None:
             raise BadMessage(f"{name[:40]!r} is no field; {meant} is one")
 

@@ -1,0 +1,1 @@
+"""What people send to gantries: commands at most once, questions, white lists."""
