@@ -42,8 +42,8 @@ def store(
 
 
 @pytest.fixture
-def memory(clock: ManualClock) -> Iterator[InlineStore]:
+def memory(clock: ManualClock, filing: Filing) -> Iterator[InlineStore]:
     """An empty store in memory: the fast path, for tests in which the engine does not matter."""
-    opened = open_memory(clock.now)
+    opened = open_memory(clock.now, filing)
     yield opened
     opened.close()

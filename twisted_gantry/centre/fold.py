@@ -28,6 +28,12 @@ _encoder = msgspec.json.Encoder()
 
 
 def told_text(told: Sequence[Told]) -> str:
-    """Return what a report tells as the text of its row: `[[subject, [raised], [unknown]], …]`."""
-    rows = [[e.subject, sorted(e.raised), sorted(e.unknown)] for e in told]
+    """Return what a report tells as the text of its row: `[[subject, [raised], [unknown]], …]`; a
+    fourth member names those that ended, where all others stay (`Told.ended`).
+    """
+    rows = [
+        [e.subject, sorted(e.raised), sorted(e.unknown)]
+        + ([] if e.ended is None else [sorted(e.ended)])
+        for e in told
+    ]
     return _encoder.encode(rows).decode()

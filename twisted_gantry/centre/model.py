@@ -48,8 +48,10 @@ class Told:
     """What a report tells of one subject, such as `cabinet-1`, `computer-1` or `fogslink`.
 
     `raised` are the conditions that hold, such as `mains-abnormal`; `unknown` are those that the
-    report does not tell, which stay as they were. All other conditions of the subject do not hold.
-    `battery_minutes` is the time that the batteries last.
+    report does not tell, which stay as they were. All other conditions of the subject do not hold;
+    where `ended` is given, it names those that do not hold, and all others stay as they were: a
+    Fogslink pack tells of some channels alone. `battery_minutes` is the time that the batteries
+    last.
     """
 
     subject: str
@@ -57,6 +59,12 @@ class Told:
     unknown: frozenset[str] = frozenset()
     battery_minutes: float | None = None
     on_battery: bool | None = None
+    ended: frozenset[str] | None = None
+
+    def holding(self, before: frozenset[str]) -> frozenset[str]:
+        """Return the conditions that hold after the report, of those that held `before` it."""
+        stay = self.unknown if self.ended is None else before - self.ended
+        return self.raised | (before & stay)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from twisted_gantry.wire.fogslink.cloud import CloudSession
+from twisted_gantry.net.timers import Timer
+from twisted_gantry.wire.fogslink.cloud import SILENCE, CloudSession
 from twisted_gantry.wire.fogslink.messages import (
     Authenticated,
     Configure,
@@ -37,13 +38,18 @@ class World:
         self.events: list[Any] = []
         self.code: str | None = "8"
         self.counts: Counter[str] = Counter()
-        self.session = CloudSession(self, self.clock, lambda: "key", self.counts)
+        self.session = CloudSession(self, lambda: "key", self.counts)
+        self.silence = Timer(self.clock, self.session.silent)
         self.session.opened()
 
     def transmit(self, answer: Response) -> None:
         self.events.append(answer)
 
+    def heard(self) -> None:
+        self.silence.start(SILENCE)
+
     def drop(self, reason: str) -> None:
+        self.silence.cancel()
         self.events.append(f"drop: {reason}")
 
     def knows(self, eq_sn: str) -> bool:
@@ -229,4 +235,4 @@ def test_nothing_out_of_turn_raises(actions: list[Any]) -> None:
     world.session.closed()
     world.session.closed()
     assert sum(str(event).startswith("drop") for event in world.events) <= 1
-    assert world.clock.getDelayedCalls() == []
+    assert not world.online()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted_gantry.centre.fold import told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
-from twisted_gantry.centre.store import days, ledger, seen
+from twisted_gantry.centre.store import channels, days, ledger, seen
 from twisted_gantry.centre.store.days import DAY, day_of, table_of
 from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
 from twisted_gantry.centre.store.states import Fresh, fold_reports
@@ -78,6 +78,7 @@ def store(session: Session, filing: Filing, reports: Sequence[Received]) -> list
         verdicts[each.id - first] = verdict
         if verdict is Verdict.LATE:
             late.append(each)
+    channels.merge(session, [each.report for each in fresh])
     _mark_late(session, late)
     _count(session, filing, verdicts)
     return verdicts

@@ -4,6 +4,9 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import (
     alarms,
     cards,
+    channel_wishes,
+    channels,
+    cloud_sessions,
     commands,
     incidents,
     leases,
@@ -24,6 +27,7 @@ _FIRST = (
     *(reports, ledger, states, alarms, incidents, registry),
     *(leases, mutes, notices, processes, troubles),
     *(commands, pictures, cards),
+    *(channels, channel_wishes, cloud_sessions),
 )
 
 VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)

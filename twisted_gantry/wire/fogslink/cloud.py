@@ -12,7 +12,6 @@ from typing import Protocol
 
 from automat import TypeMachineBuilder
 
-from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import Configure, Configured, FogslinkCode, Pack, Single
@@ -29,6 +28,11 @@ class CloudOwner(Protocol):
 
     def drop(self, reason: str) -> None:
         """Close the connection, once what was transmitted is out; `closed` is to follow."""
+
+    def heard(self) -> None:
+        """Begin the SILENCE seconds anew, at whose end `silent` is to follow: the session holds no
+        timer, since a cloud of many sessions looks at them all in one sweep.
+        """
 
     def knows(self, eq_sn: str) -> bool: ...  # tell whether a device of this `eqSN` exists
     def accepts(self, eq_sn: str, api_key: str) -> bool: ...
@@ -81,40 +85,23 @@ class CloudInputs(Protocol):
         """A channel is to be reported otherwise."""
 
     def silent(self) -> None:
-        """No heartbeat for ten seconds."""
+        """No heartbeat for SILENCE seconds."""
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class CloudCore:
     """The memory of a session, and its actions."""
 
     owner: CloudOwner
-    clock: Clock
     new_key: Callable[[], str]
     eq_sn: str = ""
     t_key: str = field(default="", repr=False)
     online: bool = False
-    timer: Timer | None = None
     counts: Counter[str] = field(default_factory=Counter)
-
-    def watch(self, machine: CloudInputs) -> None:
-        self.stop()
-
-        def due() -> None:
-            self.timer = None
-            machine.silent()
-
-        self.timer = self.clock.callLater(SILENCE, due)
-
-    def stop(self) -> None:
-        timer, self.timer = self.timer, None
-        if timer is not None:
-            timer.cancel()
 
     def close(self, reason: str) -> None:
         self.counts[reason] += 1
         self.online = False
-        self.stop()
         self.owner.drop(reason)
 
 
@@ -134,7 +121,7 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
 
     @waiting.upon(CloudInputs.opened).to(unidentified)
     def begin(machine: CloudInputs, core: CloudCore) -> None:
-        core.watch(machine)
+        core.owner.heard()
 
     @unidentified.upon(CloudInputs.known).to(identified)
     def identify(machine: CloudInputs, core: CloudCore, message: messages.Identify) -> None:
@@ -186,7 +173,7 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
 
     @online.upon(CloudInputs.beat).loop()
     def beat(machine: CloudInputs, core: CloudCore) -> None:
-        core.watch(machine)
+        core.owner.heard()
         core.owner.transmit(messages.HeartbeatAnswer(eq_sn=core.eq_sn))
 
     @online.upon(CloudInputs.configured).loop()
@@ -224,7 +211,6 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
     @ended.upon(CloudInputs.closed).loop()
     def closed(machine: CloudInputs, core: CloudCore) -> None:
         core.online = False
-        core.stop()
 
     def stray(machine: CloudInputs, core: CloudCore, message: object = None) -> None:
         """Count what comes out of its turn, or after the end, and ignore it."""
@@ -240,6 +226,7 @@ def _build() -> Callable[[CloudCore], CloudInputs]:  # noqa: C901 - one table
         state.upon(CloudInputs.configured).loop()(stray)
     for state in (identified, ended):
         state.upon(CloudInputs.beat).loop()(stray)
+    ended.upon(CloudInputs.silent).loop()(stray)
     ended.upon(CloudInputs.pack).loop()(stray)
     ended.upon(CloudInputs.bad_pack).loop()(stray)
     ended.upon(CloudInputs.single).loop()(stray)
@@ -258,14 +245,13 @@ class CloudSession:
     `no-heartbeat`.
     """
 
-    def __init__(
-        self, owner: CloudOwner, clock: Clock, new_key: Callable[[], str], counts: Counter[str]
-    ) -> None:
-        self._core = CloudCore(owner, clock, new_key, counts=counts)
+    def __init__(self, owner: CloudOwner, new_key: Callable[[], str], counts: Counter[str]) -> None:
+        self._core = CloudCore(owner, new_key, counts=counts)
         self._machine = _machine(self._core)
         self._malformed = 0
         self.opened = self._machine.opened
         self.closed = self._machine.closed
+        self.silent = self._machine.silent
 
     @property
     def online(self) -> bool:

@@ -16,6 +16,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from twisted_gantry.net.patient_lines import PatientLines
+from twisted_gantry.net.timers import Timer
 from twisted_gantry.twin.dialects.dialect import Peer
 from twisted_gantry.twin.dialects.registry import voice
 from twisted_gantry.twin.faces.fogslink.records import Records
@@ -24,7 +25,7 @@ from twisted_gantry.twin.faults.injection import FaultInjector
 from twisted_gantry.twin.faults.settings import FOGSLINK, Faults
 from twisted_gantry.wire.errors import CannotEncode
 from twisted_gantry.wire.fogslink import messages as wire
-from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, CloudSession
+from twisted_gantry.wire.fogslink.cloud import NO_HEARTBEAT, SILENCE, CloudSession
 from twisted_gantry.wire.frames import whole
 
 MAX_SESSIONS = 64
@@ -151,7 +152,8 @@ class _Session(FaceSession, PatientLines):
         FaceSession.__init__(self, cloud.injector)
         PatientLines.__init__(self, cloud.clock, whole)
         self._cloud = cloud
-        self._session = CloudSession(self, cloud.clock, cloud.new_key, cloud.counts)
+        self._session = CloudSession(self, cloud.new_key, cloud.counts)
+        self._silence = Timer(cloud.clock, self._session.silent)
         self.knows, self.accepts = cloud.knows, cloud.accepts
         self.take_pack, self.take_single = cloud.take_pack, cloud.take_single
         self.configured = cloud.configured
@@ -180,7 +182,11 @@ class _Session(FaceSession, PatientLines):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         FaceSession.connectionLost(self, reason)
         PatientLines.connectionLost(self, reason)
+        self._silence.cancel()
         self._session.closed()
+
+    def heard(self) -> None:
+        self._silence.start(SILENCE)
 
     def transmit(self, answer: wire.Response) -> None:
         try:
@@ -195,6 +201,7 @@ class _Session(FaceSession, PatientLines):
 
     def drop(self, reason: str) -> None:
         """Close the connection after the waiting messages; at once for a silent peer."""
+        self._silence.cancel()
         self.flow.close(at_once=reason == NO_HEARTBEAT)
 
 

@@ -1,0 +1,55 @@
+"""What a Fogslink device sends, as a report for the store."""
+
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import md5
+
+from msgspec import structs
+
+from twisted_gantry.centre.model import Received, Told
+from twisted_gantry.wire import numbers
+from twisted_gantry.wire.fogslink import messages
+from twisted_gantry.wire.fogslink.messages import Item, Pack, Single, State
+
+SUBJECT = "fogslink"
+CONDITION = "-abnormal"
+"""What follows the name of a channel in the name of its condition: `P0-C1-abnormal`."""
+
+
+def report_of(message: Pack | Single, gantry: str, received_at: float, body: bytes) -> Received:
+    """Return the report of a pack or a single value: `body` is its line without the LF, as
+    `encode` spells it. Packs whose `packID` is one number in two spellings have one key.
+    """
+    items: Sequence[Item | Single]
+    if isinstance(message, Pack):
+        method, items, key = "req200", message.eq_data, message.pack_id
+        if not (key.isdecimal() and key[0] != "0"):
+            key = _plain(key)
+            body = messages.encode(structs.replace(message, pack_id=key))[:-1]
+    else:
+        # A single value has no number, and may come back within seconds after another one: each
+        # that comes is news. What tells it from the others is the moment of its reception.
+        method, items, key = "req201", (message,), f"{received_at:.6f}"
+    digest = md5(body, usedforsecurity=False).digest()
+    return Received(gantry, method, None, received_at, body, digest, told(items), key)
+
+
+def _plain(pack_id: str) -> str:
+    number = numbers.whole(pack_id)
+    return pack_id.strip() if number is None else str(number)
+
+
+def told(items: Iterable[Item | Single]) -> tuple[Told, ...]:
+    """Return which channels are abnormal, and which are not: a pack tells nothing of others."""
+    conditions = {_condition(each.e_chan): each.e_chan_sta for each in items}
+    conditions.pop(None, None)
+    raised = frozenset(
+        name for name, state in conditions.items() if name and state != State.NORMAL.value
+    )
+    ended = frozenset(name for name in conditions if name and name not in raised)
+    return (Told(SUBJECT, raised, ended=ended),)
+
+
+@lru_cache(65_536)  # each item of each pack asks
+def _condition(channel: str) -> str | None:
+    return channel + CONDITION if messages.is_channel(channel) else None
