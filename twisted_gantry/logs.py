@@ -5,6 +5,7 @@ twistd -n --logger twisted_gantry.logs.json_log gantry  one JSON object a line
 """
 
 import json
+import os
 import re
 import sys
 import time
@@ -20,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted import logger
+from twisted_gantry.texts.phrases import Language, preferred, table
 from twisted_gantry.wire.secret import SHORTEST, forms_of
 
 # Seconds for which repeats of a shown line are counted; lines that are remembered.
@@ -42,6 +44,7 @@ QUIET: Mapping[str, Level] = {
 
 # Larger numbers are shown as text; so are NaN and the infinities.
 _MOST = 1e18
+_LONGEST_WORD = 20
 # Control characters; what separates lines or turns the direction of the text around them; what
 # shows nothing. A peer could forge or hide a line with them.
 _SEPARATORS = "\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"
@@ -50,9 +53,12 @@ _UNPRINTABLE_IN_JSON = re.compile(rf"[\x7f-\x9f{_SEPARATORS}]")
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[log]`: the lowest level that is shown, by namespace; `""` is every other namespace."""
+    """`[log]`: the lowest level that is shown, by namespace; `""` is every other namespace.
+    Without a `language` the log has that of the environment.
+    """
 
     levels: dict[str, Level] = {}
+    language: Language | None = None
 
 
 class Levels(logger.LogLevelFilterPredicate):
@@ -71,6 +77,38 @@ class Levels(logger.LogLevelFilterPredicate):
 
 LEVELS = Levels()
 """The levels of this process: twistd makes its observer before the configuration is known."""
+
+
+class Speech:
+    """The language of the log; it may change while the log is written."""
+
+    def __init__(self) -> None:
+        self.language = preferred(os.environ)
+
+    def set(self, language: Language | None) -> None:
+        """Choose a language, None for that of the environment."""
+        self.language = language or preferred(os.environ)
+
+    def said(self, event: LogEvent) -> LogEvent:
+        """Return an event in this language. A field `NAME_zh` is the Chinese of the field `NAME`;
+        of other fields states are translated.
+        """
+        if self.language == "en" or not isinstance(given := event.get("log_format"), str):
+            return event
+        words = table("words")
+        said = {
+            name: event.get(f"{name}_zh") or (words.get(value, value) if _is_word(value) else value)
+            for name, value in event.items()
+        }
+        return {**said, "log_format": table("log").get(given, given)}
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and len(value) < _LONGEST_WORD
+
+
+SPEECH = Speech()
+"""The language of this process."""
 
 
 class Masks:
@@ -145,7 +183,7 @@ class Repeats:
                     "log_time": time_of(shown.event) + self._window,
                     "log_format": "repeated {times} times: {text}",
                     "times": shown.again,
-                    "text": formatEvent(shown.event),
+                    "text": formatEvent(SPEECH.said(shown.event)),
                 }
             )
 
@@ -176,11 +214,12 @@ def json_line(event: LogEvent) -> str:
     `traceback`. No value can break the line.
     """
     failure = failure_of(event)
+    said = SPEECH.said(event)
     content: dict[str, Any] = {
         "time": datetime.fromtimestamp(time_of(event), UTC).isoformat(timespec="milliseconds"),
         "level": getattr(event.get("log_level"), "name", "info"),
         "namespace": str(event.get("log_namespace", "")),
-        "message": _short(formatEvent(event), LONGEST_MESSAGE),
+        "message": _short(formatEvent(said), LONGEST_MESSAGE),
     }
     given = {name: value for name, value in event.items() if not name.startswith("log_")}
     fields = {name: _plain(value) for name, value in given.items() if name not in _OLD_KEYS}
@@ -199,7 +238,7 @@ _OLD_KEYS = {"message", "time", "system", "isError", "format", "failure", "why"}
 
 def human_line(event: LogEvent) -> str | None:
     """Return an event as twistd shows it, its control characters spelled out."""
-    text = logger.formatEventAsClassicLogText(event)
+    text = logger.formatEventAsClassicLogText(SPEECH.said(event))
     if text is None:
         return None
     text = MASKS.masked(_short(text, LONGEST_TRACEBACK).rstrip("\n"))

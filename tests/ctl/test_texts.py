@@ -8,8 +8,9 @@ import pytest
 
 from twisted_gantry import ctl
 from twisted_gantry.ctl.errors import Trouble
-from twisted_gantry.ctl.texts.catalogue import TEXTS, WORDS, Texts, preferred
+from twisted_gantry.ctl.texts.catalogue import TEXTS, Texts
 from twisted_gantry.devices.upscard.points import LABELS
+from twisted_gantry.texts.phrases import preferred, table
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 SOURCES = sorted(Path(str(ctl.__file__)).parent.rglob("*.py"))
@@ -66,7 +67,7 @@ def test_every_key_is_used() -> None:
 def test_words_are_chinese() -> None:
     """Each state of the API has a Chinese word; an unknown state stays."""
     chinese, english = Texts("zh"), Texts("en")
-    assert all(not chinese.word(word).isascii() for word in WORDS)
+    assert all(not chinese.word(word).isascii() for word in table("words"))
     assert english.word("online") == "online"
     assert chinese.word("sleeping") == "sleeping"
 

@@ -278,7 +278,8 @@ class AlarmBook:
 
     def _begun(self, life: _Life) -> None:
         alarm = life.alarm
-        _log.warn("alarm {alarm}: {message}", alarm=alarm.name, message=alarm.message)
+        told = {"message": alarm.message, "message_zh": alarm.message_zh}
+        _log.warn("alarm {alarm}: {message}", alarm=alarm.name, **told)
         self._count(raised=1, active=1)
         self._tell(alarm, self._edge_subscribers)
         self._keeper.keep(alarm)

@@ -91,8 +91,14 @@ class Status:
 
     def _said(self, outage: Outage) -> dict[str, str]:
         """Return the fields of `_SAID`."""
-        cause, advice = outage.cause.value, outage.advice
-        return {"name": self.name, "reason": outage.en, "cause": cause, "advice": advice}
+        return {
+            "name": self.name,
+            "cause": outage.cause.value,
+            "reason": outage.en,
+            "reason_zh": outage.zh,
+            "advice": outage.advice,
+            "advice_zh": outage.advice_zh,
+        }
 
     def subscribe(self, subscriber: Callable[["Status"], None]) -> Callable[[], None]:
         """Call `subscriber(self)` after each transition; returns the function to end that."""

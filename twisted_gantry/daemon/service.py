@@ -25,7 +25,7 @@ from twisted_gantry.core.recorder import HOLD_INTERVALS
 from twisted_gantry.daemon.systemd import Watchdog, poller_patience
 from twisted_gantry.daemon.threads import ThreadClasses
 from twisted_gantry.daemon.tree import GantryTree
-from twisted_gantry.logs import LEVELS, MASKS
+from twisted_gantry.logs import LEVELS, MASKS, SPEECH
 from twisted_gantry.manhole.service import CannotOpen
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.names import Names
@@ -93,6 +93,7 @@ class Gantry(ServiceGroup):
         if self._demo:
             self.add(build_twin(TwinSettings(), reactor, time.time))
         LEVELS.set(self._settings.log.levels)
+        SPEECH.set(self._settings.log.language)
         MASKS.set(self._settings.secrets())
         hold = HOLD_INTERVALS * self._settings.history.interval
         with ExitStack() as opened:  # their threads would keep a process alive that cannot start
@@ -148,6 +149,7 @@ class Gantry(ServiceGroup):
         try:
             settings = self._read()
             LEVELS.set(settings.log.levels)
+            SPEECH.set(settings.log.language)
             MASKS.set([*self._settings.secrets(), *settings.secrets()])
             await tree.reload(settings)
             self._watch(settings)

@@ -1,5 +1,6 @@
 """`twistd gantry`: options to settings, settings to a service."""
 
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,8 @@ from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.systemd import HardExit
-from twisted_gantry.settings.tables import ConfigError, Problem
+from twisted_gantry.settings.tables import ConfigError, Problem, checked
+from twisted_gantry.texts.phrases import preferred
 
 
 class Options(BaseOptions):
@@ -47,15 +49,14 @@ class Options(BaseOptions):
             raise UsageError("give one of --config FILE and --demo")
         later: list[Problem] | None = [] if self["check"] else None
         warnings: list[Problem] = []
+        language = preferred(os.environ)
         try:
             self.settings = self.read(later, warnings)
         except ConfigError as error:
-            (sys.stdout if self["check"] else sys.stderr).write(f"{error}\n")
+            (sys.stdout if self["check"] else sys.stderr).write(f"{error.text(language)}\n")
             sys.exit(1)
         if self["check"]:
-            sys.stdout.writelines(f"{each}; not checked now\n" for each in later or ())
-            sys.stdout.writelines(f"{each} (a warning)\n" for each in warnings)
-            sys.stdout.write("the configuration is in order\n")
+            sys.stdout.write(checked(later or (), warnings, language))
             sys.exit(0)
         if self.parent is not None:
             choose_log(self.parent)

@@ -17,6 +17,7 @@ import msgspec
 from twisted_gantry.net.pem import LATER, Pem
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.settings.sources import NotYet
+from twisted_gantry.texts.phrases import Language, problems
 from twisted_gantry.wire.secret import Secret
 
 _S = TypeVar("_S", bound=msgspec.Struct)
@@ -49,8 +50,13 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
+        return self.text("en")
+
+    def text(self, language: Language) -> str:
+        """Return the place, the key and the message in a language."""
+        message = self.message if language == "en" else problems().chinese(self.message)
         place = self.source if self.line is None else f"{self.source}:{self.line}"
-        return f"{place}: {self.key}: {self.message}" if self.key else f"{place}: {self.message}"
+        return f"{place}: {self.key}: {message}" if self.key else f"{place}: {message}"
 
 
 class ConfigError(Exception):
@@ -58,7 +64,20 @@ class ConfigError(Exception):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(problems, key=lambda problem: problem.line or 0)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__(self.text("en"))
+
+    def text(self, language: Language) -> str:
+        """Return a line for each mistake."""
+        return "\n".join(each.text(language) for each in self.problems)
+
+
+def checked(later: Iterable[Problem], warnings: Iterable[Problem], language: Language) -> str:
+    """Return what `--check` prints of a configuration that is in order."""
+    zh = language == "zh"
+    left = "；此时未检查" if zh else "; not checked now"
+    lines = [f"{each.text(language)}{left}" for each in later]
+    lines += [f"{each.text(language)}{'（警告）' if zh else ' (a warning)'}" for each in warnings]
+    return "\n".join([*lines, "配置无误" if zh else "the configuration is in order"]) + "\n"
 
 
 def read_toml(path: FilePath) -> str:

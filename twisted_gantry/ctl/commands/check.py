@@ -41,14 +41,14 @@ def check(session: Session, config: Path) -> int:
         session.show_json({"ok": not problems, **shown})
         return Exit.WRONG if problems else Exit.FINE
     for each in warnings:
-        click.echo(texts("config-warning", problem=plain(str(each))))
+        click.echo(texts("config-warning", problem=plain(each.text(texts.language))))
     for each in later:
-        click.echo(plain(str(each)))
+        click.echo(plain(each.text(texts.language)))
     if later:
         click.echo(texts("config-later", count=len(later)))
     if problems:
         for problem in problems:
-            click.echo(plain(str(problem)))
+            click.echo(plain(problem.text(texts.language)))
         click.echo(texts("config-wrong", count=len(problems)), err=True)
     else:
         click.echo(texts("config-fine", file=plain(str(config))))

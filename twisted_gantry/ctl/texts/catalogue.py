@@ -2,14 +2,12 @@
 
 import os
 from collections.abc import Mapping
-from typing import Literal
 
 from twisted_gantry.ctl.texts.people import PEOPLE
 from twisted_gantry.ctl.texts.scenario import SCENARIO
 from twisted_gantry.ctl.texts.upkeep import UPKEEP
 from twisted_gantry.ctl.texts.users import USERS
-
-Language = Literal["en", "zh"]
+from twisted_gantry.texts.phrases import Language, preferred, table
 
 TEXTS: Mapping[str, tuple[str, str]] = {
     # Headers of tables
@@ -321,43 +319,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 }
 """Each text in English and in Chinese, with the same fields in braces."""
 
-WORDS: Mapping[str, str] = {
-    "not-configured": "已不再配置",
-    "part-gone": "部件未恢复",
-    "not-seen": "重启后未再出现",
-    "disk-failed": "磁盘故障期间结束",
-    "online": "在线",
-    "offline": "离线",
-    "connecting": "连接中",
-    "good": "良好",
-    "get-failed": "读取失败",
-    "no-data": "无数据",
-    "not-supported": "不支持",
-    "warning": "警告",
-    "critical": "严重",
-    "tolling": "收费",
-    "power": "供电",
-    "access": "出入与权限",
-    "device": "设备",
-    "done": "完成",
-    "failed": "失败",
-    "refused": "被拒绝",
-    "timeout": "超时",
-    "queued": "待发",
-    "set-aside": "搁置",
-    "ok": "正常",
-    "failing": "异常",
-}
-"""The states of the API in Chinese."""
-
-
-def preferred(environ: Mapping[str, str]) -> Language:
-    """Return the language of the environment; the first variable that is set decides."""
-    for name in ("LC_ALL", "LC_MESSAGES", "LANG"):
-        if environ.get(name):
-            return "zh" if environ[name].lower().startswith("zh") else "en"
-    return "en"
-
 
 def texts_for(option: str | None) -> "Texts":
     """Return the catalogue in the language of the option `--lang`, else of the environment."""
@@ -373,7 +334,7 @@ class Texts:
 
     def word(self, word: str) -> str:
         """Return a word of the API in this language; an unknown word stays as it is."""
-        return WORDS.get(word, word) if self.language == "zh" else word
+        return table("words").get(word, word) if self.language == "zh" else word
 
     def pick(self, en: str, zh: str) -> str:
         """Return the text of this language, or the other one if it is empty."""
