@@ -21,7 +21,7 @@ ROOT = Path(twisted_gantry.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
 LEVELS = {"info", "warn", "error", "critical", "failure", "debug"}
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-# What `checked` says in both languages; patterns that are searched in a text, an example in a problem, and a word before a translation.
+# What `checked` says in both languages; patterns, examples, and words of another check.
 NO_PROBLEMS = {
     "\\(at line (\\d+), column \\d+\\)",
     "\\s*\\(at .*\\)$",
