@@ -476,3 +476,32 @@ def test_any_history(steps: list[tuple[str, str, float]], delay: float) -> None:
     for (before, _, _), (after, event, names) in zip(desk.told, desk.told[1:], strict=False):
         urgent = event == "raised" and {"a.y", "b.smoke"} & {*names}
         assert after - before >= PACE or urgent
+
+
+def test_a_warning_that_becomes_critical_is_told_again() -> None:
+    """People who were told of a warning hear at once that it is critical, also after they
+    acknowledged it, and not again when it is a warning for some time.
+    """
+    desk = Desk()
+    desk.raised("a")
+    desk.run(60)
+    desk.changed("a", acknowledged=True)
+    desk.changed("a", severity=CRITICAL, acknowledged=False)
+    desk.run(60)
+    assert [(event, names) for _, event, names in desk.told] == [("raised", ["a"])] * 2
+    desk.changed("a", severity=WARNING)
+    desk.run(60)
+    assert len(desk.told) == 2
+
+
+def test_what_became_critical_while_it_was_muted_is_told_afterwards() -> None:
+    """A mute delays the news, and does not swallow it."""
+    desk = Desk()
+    desk.raised("a")
+    desk.run(60)
+    desk.changed("a", severity=CRITICAL, muted=True)
+    desk.run(60)
+    assert len(desk.told) == 1
+    desk.changed("a", muted=False)
+    desk.run(1)
+    assert len(desk.told) == 2

@@ -22,14 +22,10 @@ from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.net.times import times_in
 from twisted_gantry.notify.interfaces import Gantry, NotSent, Waiting
-from twisted_gantry.notify.notice import WARNING, AlarmTold, Event, Message, Notice
+from twisted_gantry.notify.notice import Notice, message_of_a_test
 from twisted_gantry.notify.notifier import Notifier
-from twisted_gantry.notify.plan import PlanState, Policy
-from twisted_gantry.notify.quiet import Quiet
-from twisted_gantry.notify.registry import KINDS
-from twisted_gantry.notify.settings import Means
+from twisted_gantry.notify.plan import PlanState
 from twisted_gantry.notify.target import Target
-from twisted_gantry.notify.texts import Wording
 from twisted_gantry.settings.notify import NotifyEntry
 
 _log = Logger()
@@ -125,9 +121,7 @@ class Called(ServiceGroup):
 
     def test(self) -> Deferred[None]:
         time = self._gantry.time(self._now())
-        en, zh = "Test of notifications: nothing is wrong", "通知测试：一切正常"
-        told = AlarmTold("notify.test", WARNING, en, zh, time)
-        body = Message(uuid4().hex, Event.RAISED.value, self._gantry.id, time, [told]).encode()
+        body = message_of_a_test(uuid4().hex, self._gantry.id, time).encode()
 
         def failed(failure: Failure) -> None:
             failure.trap(NotSent)
@@ -191,23 +185,12 @@ class Notifications:
         site, settings, name = self._site, entry.settings, entry.name
         time = times_in(gantry.timezone)
         told_by = Gantry(gantry.id, gantry.name, lambda at: time(at) or "")
-        wording = Wording(settings.language, gantry.name)
-        seen = (self._certificate_seen,)
-        means = Means(self._reactor, self._now, wording, entry.keys, *seen)
-        policy = Policy(
-            entry.min_severity,
-            ZoneInfo(gantry.timezone),
-            settings.delay,
-            settings.repeat,
-            settings.escalate_after,
-            Quiet.parse(settings.quiet) if settings.quiet else None,
-            deaf_to=f"{PREFIX}{name}.",
-        )
+        sender = entry.sender(self._reactor, self._now, gantry.name, self._certificate_seen)
         status = Status(PREFIX + name, self._now)
         target = Target(
             name,
-            policy,
-            KINDS[entry.kind].build(settings, means),
+            entry.policy(ZoneInfo(gantry.timezone), f"{PREFIX}{name}."),
+            sender,
             StoredMessages(name, site.store),
             told_by,
             status,

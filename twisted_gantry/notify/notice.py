@@ -32,7 +32,8 @@ class Notice:
     `emergency` is an alarm that is never muted and never folded, such as smoke. People are not
     called for an alarm that is `muted`, and not called again for one that is `acknowledged`.
     `cause` is the name of the alarm that explains this one, empty without one. `id` tells an alarm
-    from another one of the same name.
+    from another one of the same name. `parts` names what the alarm is made of, where that is told
+    with it alone: the gantries of an incident.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Notice:
     acknowledged: bool = False
     cause: str = ""
     id: str = ""
+    parts: Sequence[str] = ()
 
     @property
     def urgent(self) -> bool:
@@ -84,9 +86,20 @@ class Message(msgspec.Struct, frozen=True, rename="camel"):
         return msgspec.json.decode(body, type=cls)
 
 
-def consequences_of(name: str, active: Mapping[str, Notice]) -> list[str]:
-    """Return the names of the alarms that `name` explains, directly or through others."""
-    return [each for each in active if name in causes_of(each, active)][:MOST_CONSEQUENCES]
+def message_of_a_test(id: str, gantry_id: str, at: str) -> Message:  # noqa: A002
+    """Return the message of a test at the time `at`."""
+    en, zh = "Test of notifications: nothing is wrong", "通知测试：一切正常"
+    told = AlarmTold("notify.test", WARNING, en, zh, at)
+    return Message(id, Event.RAISED.value, gantry_id, at, [told])
+
+
+def consequences_of(notice: Notice, active: Mapping[str, Notice]) -> list[str]:
+    """Return the names of the alarms that `notice` explains, directly or through others, and of
+    its parts.
+    """
+    name = notice.name
+    explained = [each for each in active if name in causes_of(each, active)]
+    return [*explained, *notice.parts][:MOST_CONSEQUENCES]
 
 
 def causes_of(name: str, active: Mapping[str, Notice]) -> list[str]:

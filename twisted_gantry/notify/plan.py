@@ -104,6 +104,11 @@ class Entry:
         told = self.stage in (Stage.TOLD, Stage.OVER)
         return told and self.notice.id not in ("", notice.id)
 
+    def is_worse(self, notice: Notice) -> bool:
+        """Tell whether people were told of a warning that has become critical."""
+        told = self.stage is Stage.TOLD and self.notice.severity != CRITICAL
+        return told and notice.severity == CRITICAL
+
     def is_finished(self) -> bool:
         """Tell whether the alarm that people were told of is done with: the end was not seen, or
         a person has acknowledged the alarm. Else a quick return is no news.
@@ -297,12 +302,15 @@ class Plan:
         notice = self._active.get(name)
         if notice is not None:
             quiet = notice.muted or name in self._folded or not self._concerns(notice)
-            if entry.is_of_another(notice) and entry.is_finished():
+            worse = entry.is_worse(notice)
+            if worse or (entry.is_of_another(notice) and entry.is_finished()):
                 if not quiet:
                     self._entries[name] = Entry(notice, Call(Stage.DUE), now.mono)
                     self.changed = True
                     return
                 notice = replace(notice, id=entry.notice.id)
+                if worse:  # to be told when the alarm is muted no more
+                    notice = replace(notice, severity=entry.notice.severity)
             entry.unseen = False
             waiting = entry.stage is Stage.WAITING
             entry.notice = replace(

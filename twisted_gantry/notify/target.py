@@ -156,7 +156,7 @@ class Target(NamedService):
             AlarmTold(
                 *(n.name, n.severity, n.en, n.zh, time(n.raised_at)),
                 *(None if e.cleared_at is None else time(e.cleared_at), n.value),
-                consequences_of(n.name, active),
+                consequences_of(n, active),
             )
             for e in draft.entries
             for n in (e.notice,)

@@ -3,12 +3,18 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from twisted_gantry.net.pem import TlsSettings
+from twisted_gantry.net.tls import Seen
+from twisted_gantry.notify.interfaces import ISender
+from twisted_gantry.notify.plan import Policy
+from twisted_gantry.notify.quiet import Quiet
 from twisted_gantry.notify.registry import KINDS
-from twisted_gantry.notify.settings import CalledSettings, ReachedSettings
+from twisted_gantry.notify.settings import CalledSettings, Means, ReachedSettings
+from twisted_gantry.notify.texts import Wording
 from twisted_gantry.settings.tables import Document, Path, shown
 from twisted_gantry.settings.tls import with_tls
 from twisted_gantry.wire.secret import Secret
@@ -25,6 +31,27 @@ class NotifyEntry:
     settings: CalledSettings
     min_severity: str | None
     keys: tuple[Secret, ...] = ()
+
+    def policy(self, zone: ZoneInfo, deaf_to: str = "") -> Policy:
+        """Return when the target is told; alarms whose names begin with `deaf_to` never are."""
+        settings = self.settings
+        return Policy(
+            self.min_severity,
+            zone,
+            settings.delay,
+            settings.repeat,
+            settings.escalate_after,
+            Quiet.parse(settings.quiet) if settings.quiet else None,
+            deaf_to=deaf_to,
+        )
+
+    def sender(
+        self, reactor: Any, now: Callable[[], float], name: str, certificate_seen: Seen
+    ) -> ISender:
+        """Return what sends to the target for the site `name`; `now` returns Unix seconds."""
+        wording = Wording(self.settings.language, name)
+        means = Means(reactor, now, wording, self.keys, certificate_seen)
+        return KINDS[self.kind].build(self.settings, means)
 
 
 def read_notify(
