@@ -1,20 +1,32 @@
 """The store alone: what reports change beside their rows is another concern."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import pytest_twisted
+from twisted.internet.defer import ensureDeferred
 
-from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import Verdict
+from tests.centre.store.rig import Rig, no_fold
 from twisted_gantry.centre.store.reports import Filing
-from twisted_gantry.centre.store.states import Fresh
-
-
-def no_fold(session: Session, fresh: Sequence[Fresh]) -> list[Verdict]:
-    """Change nothing."""
-    return [Verdict.STORED] * len(fresh)
 
 
 @pytest.fixture
 def filing() -> Filing:
     return Filing("front-1", fold=no_fold)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
+    """Stores with threads on an empty database of each engine."""
+    made = Rig(request.param, tmp_path)
+    yield made
+    pytest_twisted.blockon(ensureDeferred(made.close()))
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Rig]:
+    """Stores with threads on an empty database of PostgreSQL."""
+    made = Rig("postgresql", tmp_path)
+    yield made
+    pytest_twisted.blockon(ensureDeferred(made.close()))

@@ -39,7 +39,9 @@ class InlineStore:
         """Store reports in one transaction."""
         for day in sorted(days_of(self._filing, reports)):
             self._writing.transaction(partial(make, day=day))
-        return self._writing.transaction(lambda session: store(session, self._filing, reports))
+        return self._writing.transaction(
+            lambda session: store(session, self._filing, reports, session.now())
+        )
 
     def refused(self, code: str) -> None:
         self._writing.transaction(

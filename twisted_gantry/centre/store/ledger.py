@@ -30,12 +30,21 @@ def add(session: Session, front: str, at: float, counts: Mapping[str, int]) -> N
     """Add to the counts of a front, in the same transaction as what they count. Even a group of
     duplicates writes here: its commit then waits for the standby, which has what they repeat.
     """
+    _add(session, front, at, {what: total for what, total in counts.items() if total})
+
+
+def _add(session: Session, front: str, at: float, counts: Mapping[str, int]) -> None:
     hour = int(at // HOUR) * HOUR
     session.many(
         "INSERT INTO ledger {rows:text,int,text,int} ON CONFLICT (front, hour, what) "
         "DO UPDATE SET total = ledger.total + excluded.total",
-        [(front, hour, what, total) for what, total in sorted(counts.items()) if total],
+        [(front, hour, what, total) for what, total in sorted(counts.items())],
     )
+
+
+def touch(session: Session, front: str, at: float) -> None:
+    """Write without a change: whether the database takes commits, the standby included."""
+    _add(session, front, at, {STORED: 0})
 
 
 def totals(session: Session, since: float = 0.0) -> dict[str, int]:

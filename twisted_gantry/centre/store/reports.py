@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from twisted_gantry.centre.fold import told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
-from twisted_gantry.centre.store import channels, days, ledger, seen
+from twisted_gantry.centre.store import channels, days, ledger, rejected, seen
 from twisted_gantry.centre.store.days import DAY, day_of, table_of
 from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
 from twisted_gantry.centre.store.states import Fresh, fold_reports
@@ -19,6 +19,7 @@ MOST = 1000
 TABLES = (
     *days.TABLES,
     *seen.TABLES,
+    *rejected.TABLES,
     f"{{postgresql}} CREATE SEQUENCE report_ids INCREMENT BY {MOST}",
     "{sqlite} CREATE TABLE report_ids (last {int} NOT NULL)",
     "{sqlite} INSERT INTO report_ids VALUES (1)",
@@ -63,8 +64,12 @@ def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
     return {day_of(_filed_at(filing, report)) for report in reports}
 
 
-def store(session: Session, filing: Filing, reports: Sequence[Received]) -> list[Verdict]:
-    """Store at most `MOST` reports with all that they change; returns what became of each."""
+def store(
+    session: Session, filing: Filing, reports: Sequence[Received], at: float
+) -> list[Verdict]:
+    """Store at most `MOST` reports with all that they change; returns what became of each. `at` is
+    now, Unix seconds.
+    """
     first = _ids(session)
     new = _insert(session, filing, reports, first)
     fresh = [
@@ -80,7 +85,7 @@ def store(session: Session, filing: Filing, reports: Sequence[Received]) -> list
             late.append(each)
     channels.merge(session, [each.report for each in fresh])
     _mark_late(session, late)
-    _count(session, filing, verdicts)
+    _count(session, filing, verdicts, at)
     return verdicts
 
 
@@ -162,14 +167,14 @@ def _mark_late(session: Session, late: Sequence[Fresh]) -> None:
         session.many(_LATE[session.engine].format(table=table_of(day)), keys)
 
 
-def _count(session: Session, filing: Filing, verdicts: Sequence[Verdict]) -> None:
+def _count(session: Session, filing: Filing, verdicts: Sequence[Verdict], at: float) -> None:
     found = Counter(verdicts)
     counts = {
         ledger.STORED: found[Verdict.STORED] + found[Verdict.LATE],
         ledger.LATE: found[Verdict.LATE],
         ledger.DUPLICATE: found[Verdict.DUPLICATE],
     }
-    ledger.add(session, filing.front, session.now(), counts)
+    ledger.add(session, filing.front, at, counts)
 
 
 def packed(body: bytes) -> bytes:
