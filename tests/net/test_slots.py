@@ -5,7 +5,6 @@ from collections import Counter
 import pytest
 from twisted.internet.task import Clock
 
-from twisted_gantry.net import slots as module
 from twisted_gantry.net.slots import Allowed, Progress, Slot, Slots
 
 FRIEND, STRANGER, OTHER = "192.0.2.1", "192.0.2.66", "192.0.2.67"
@@ -20,6 +19,7 @@ class Listener:
         per_address: int = 4,
         reserved: int = 2,
         allowed: tuple[str, ...] = (),
+        remembered: int = 1024,
     ) -> None:
         self.clock = Clock()
         self.counts: Counter[str] = Counter()
@@ -34,6 +34,7 @@ class Listener:
             counts=self.counts,
             allowed=Allowed(allowed),
             crowded=self.crowded.append,
+            remembered=remembered,
         )
 
     def admit(self, host: str, progress: Progress = Progress.SILENT) -> Slot | None:
@@ -176,11 +177,9 @@ def test_work_with_a_proof_is_free(listener: Listener) -> None:
     assert not fresh.pay(0.004)
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded() -> None:
     """Of very many addresses those that were silent longest are forgotten."""
-    monkeypatch.setattr(module, "KNOWN", 2)
-    monkeypatch.setattr(module, "MAX_GROUPS", 3)
-    listener = Listener(connections=4, per_address=0, reserved=2)
+    listener = Listener(connections=4, per_address=0, reserved=2, remembered=3)
     for number in range(1, 9):
         listener.connect(f"198.51.100.{number}", Progress.PROVED).free()
     strangers = [listener.admit(STRANGER) for _ in range(4)]

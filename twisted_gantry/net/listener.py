@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred, succeed
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -42,8 +42,9 @@ def _accept_few(port: Any) -> None:
 class Listener(Service):
     """Listens with `factory` on `endpoint` while it runs.
 
-    `connections` returns the open ones, which the stop aborts. `place` is the text of the endpoint,
-    for messages. A failure to listen fails the start of the service with CannotListen.
+    `connections` returns the open ones, which the stop aborts; `drain` is awaited before, the port
+    being closed. `place` is the text of the endpoint, for messages. A failure to listen fails the
+    start of the service with CannotListen.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class Listener(Service):
         endpoint: IStreamServerEndpoint,
         factory: IProtocolFactory,
         connections: Callable[[], Iterable[Closable]],
+        drain: Callable[[], Deferred[None]] = lambda: succeed(None),
     ) -> None:
         self._reactor, self._place, self._endpoint = reactor, place, endpoint
-        self._factory, self._connections = factory, connections
+        self._factory, self._connections, self._drain = factory, connections, drain
         self._listening: Deferred[IListeningPort | None] | None = None
         self._port: IListeningPort | None = None
 
@@ -115,6 +117,7 @@ class Listener(Service):
         stopping = None if port is None else port.stopListening()
         if stopping is not None:
             await stopping
+        await self._drain()
         for _ in range(_CLOSING_TURNS):
             still = list(self._connections())
             if not still:

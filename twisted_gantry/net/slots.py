@@ -14,8 +14,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_gantry.net.addresses import Network, group_of, network, parsed
 from twisted_gantry.net.budget import Budget
 
-KNOWN = 1024  # addresses with a proof that are remembered; the one silent longest is forgotten
-MAX_GROUPS = 1024  # addresses whose turnover is remembered
+KNOWN = 1024
+"""Addresses with a proof that are remembered, and addresses whose turnover is; the one that was
+silent longest is forgotten.
+"""
 TURNOVER, KNOWN_TURNOVER = 20.0, 200.0
 """Connections a second for which a stranger, or a known address, may have another one closed. More
 are closed when they are accepted, which costs a tenth.
@@ -103,6 +105,10 @@ class Slot:
         self._progress = Progress.SILENT
         group.slots[self._progress][self] = None
 
+    @property
+    def is_proved(self) -> bool:
+        return self._progress is Progress.PROVED
+
     def pay(self, seconds: float) -> bool:
         """Take CPU seconds from the budget that the connections without a proof of one address
         share; returns whether the connection may go on.
@@ -151,7 +157,7 @@ class Slots:
 
     `counts` gains `connections`, `refused` and `not-allowed` at accept, `evicted` and `flooded`.
     `crowded(address)` is called for each that was refused, evicted, or flooded. `is_known(host)`
-    tells whether a host is no stranger from the start.
+    tells whether a host is no stranger from the start. `remembered` addresses are, as `KNOWN` says.
     """
 
     def __init__(
@@ -166,8 +172,10 @@ class Slots:
         allowed: Allowed = EVERYBODY,
         crowded: Callable[[str], object] = lambda address: None,
         is_known: Callable[[str], bool] = lambda host: False,
+        remembered: int = KNOWN,
     ) -> None:
         self._clock, self._connections = clock, connections
+        self._remembered = remembered
         self._per_address, self._reserved, self._work = per_address, reserved, work
         self._counts, self._allowed, self._crowded = counts, allowed, crowded
         self._is_known = is_known
@@ -213,7 +221,7 @@ class Slots:
             group.known, group.strikes, group.barred_until = True, 0, 0.0
             group.turnover = Budget(self._clock, KNOWN_TURNOVER, KNOWN_TURNOVER)
         self._known.move_to_end(name)
-        if len(self._known) > KNOWN:
+        if len(self._known) > self._remembered:
             forgotten, _ = self._known.popitem(last=False)
             if forgotten in self._groups:
                 self._groups[forgotten].known = False
@@ -236,7 +244,7 @@ class Slots:
         if group is None:
             group = self._groups[name] = _Group(self._clock, self._work)
             group.known = name in self._known
-            if len(self._groups) > MAX_GROUPS:
+            if len(self._groups) > self._remembered:
                 self._forget()
         self._groups.move_to_end(name)
         return group

@@ -15,8 +15,10 @@ from twisted_gantry.centre.store import (
     notices,
     pictures,
     processes,
+    refusals,
     registry,
     reports,
+    sealing,
     states,
     troubles,
 )
@@ -28,6 +30,7 @@ _FIRST = (
     *(leases, mutes, notices, processes, troubles),
     *(commands, pictures, cards),
     *(channels, channel_wishes, cloud_sessions),
+    *(sealing, refusals),
 )
 
 VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)
