@@ -1,0 +1,112 @@
+"""Claims of orders, in both engines: by the database's clock, and each by one worker."""
+
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from tests.centre import postgres
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.store import commands
+from twisted_gantry.centre.store.commands import Claim, Ending, OrderState, OtherCommand, Placed
+from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.centre.store.postgresql import PostgresEngine
+
+LEASE = 60.0
+
+
+def place(
+    session: Session, command: str, *gantries: str, request: str = "", expiry: float = 300.0
+) -> str:
+    orders = [Placed(each, "G2") for each in gantries]
+    return commands.place(
+        session,
+        command,
+        "li",
+        request=request,
+        digest=command[:1],
+        method="cabinetControl",
+        fields={"updateNow": "1"},
+        names=["update-now"],
+        expiry=expiry,
+        orders=[*orders, Placed("G9", "G2", Ending(OrderState.REFUSED, "no URL", "无地址"))],
+    )
+
+
+def claim(session: Session, owner: str = "a", most: int = 9, lease: float = LEASE) -> list[Claim]:
+    return commands.claim(session, owner, most, lease)
+
+
+def states(session: Session, command: str) -> dict[str, str]:
+    found = commands.seen(session, command, roads={"G2"}, limit=9)
+    assert found is not None
+    return {each.gantry: each.state.value for each in found.orders}
+
+
+async def test_the_life_of_orders(store: InlineStore) -> None:
+    """Placed once by request, claimed oldest first and one a gantry, ended by their claimer, swept
+    when their time is over.
+    """
+    assert await store.write(lambda s: place(s, "a1", "G1", "G2", request="r")) == "a1"
+    assert await store.write(lambda s: place(s, "a2", "G1", request="r")) == "a1"
+    with pytest.raises(OtherCommand):
+        await store.write(lambda s: place(s, "b1", "G1", request="r"))
+    await store.write(lambda s: place(s, "a3", "G1", "G3"))
+    await store.write(lambda s: place(s, "a4", "G4", expiry=0.0))
+    assert await store.read(commands.is_due)
+    first = await store.write(lambda s: claim(s, most=2))
+    assert {(each.command, each.gantry) for each in first} == {("a1", "G1"), ("a1", "G2")}
+    assert first[0].fields == {"updateNow": "1"}
+    assert first[0].method == "cabinetControl"
+    assert 0 < first[0].left <= 300.0
+    # G1 is under way: only the order for G3 has its turn. That of a4 has expired.
+    second = await store.write(lambda s: claim(s, "b", lease=0.0))
+    assert [(each.command, each.gantry) for each in second] == [("a3", "G3")]
+    assert await store.write(commands.sweep) == 2
+    assert await store.read(lambda s: states(s, "a4")) == {"G4": "expired", "G9": "refused"}
+    assert await store.read(lambda s: states(s, "a3")) == {
+        "G1": "queued",
+        "G3": "unknown",
+        "G9": "refused",
+    }
+    done = Ending(OrderState.DONE, code="1000", result={"testResult": "2"})
+    assert await store.write(lambda s: commands.end(s, "a", "a1", "G1", done))
+    third = await store.write(claim)
+    assert [(each.command, each.gantry) for each in third] == [("a3", "G1")]
+    assert third[0].stamp > first[0].stamp
+    listed = await store.read(lambda s: commands.listed(s, roads=None, limit=9))
+    assert [each.id for each in listed] == ["a4", "a3", "a1"]
+    older = await store.read(lambda s: commands.listed(s, roads={"G2"}, limit=9, after="a3"))
+    assert [each.id for each in older] == ["a1"]
+    assert await store.read(lambda s: commands.listed(s, roads={"G7"}, limit=9)) == []
+    assert await store.write(lambda s: commands.forget(s, s.now() + 1e6)) == 1
+
+
+def test_two_workers_never_claim_one_order() -> None:
+    """A claim waits for the commit of another one, and then leaves out what that has taken."""
+    url = postgres.new_database()
+    engines = [PostgresEngine(url) for _ in range(2)]
+    one, other = (each.connect() for each in engines)
+    one.transaction(lambda s: place(s, "a1", "G1", "G2"))
+    taken: dict[str, Any] = {}
+
+    def second() -> None:
+        taken["b"] = other.transaction(lambda s: claim(s, "b"))
+
+    def first(session: Session) -> list[Claim]:
+        found = claim(session, "a")
+        thread.start()
+        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+        while not session.rows(waiting)[0][0]:  # until the second one waits for a row
+            session.rows("SELECT pg_sleep(0.001), pg_stat_clear_snapshot()")
+        return found
+
+    thread = Thread(target=second)
+    taken["a"] = one.transaction(first)
+    thread.join(10)
+    assert sorted(each.gantry for each in taken["a"]) == ["G1", "G2"]
+    assert taken["b"] == []
+    for connection, engine in zip((one, other), engines, strict=True):
+        connection.close()
+        engine.close()
+    postgres.drop_database(url)
