@@ -123,6 +123,27 @@ def test_each_problem_of_a_configuration() -> None:
         assert holes(zh) == [str(number) for number in range(count)], en
 
 
+def error_texts() -> set[str]:
+    """Return what servers answer, but for texts in a variable, and for the twin."""
+    found: set[str] = set()
+    for module in MODULES:
+        if module.relative_to(ROOT).parts[0] == "twin":
+            continue
+        for node in ast.walk(parsed(module)):
+            is_error = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("HttpError")
+            if is_error and isinstance(node, ast.Call) and len(node.args) >= 3:
+                found.add(text_of(node.args[2]))
+    return found - {""}
+
+
+def test_each_error_of_the_api() -> None:
+    """The catalogue has each text; the Chinese has each hole of the English once."""
+    known = table("errors")
+    assert not (missing := sorted(error_texts() - known.keys())), "\n".join(missing)
+    for en, zh in known.items():
+        assert holes(zh) == [str(number) for number in range(en.count("{}"))], en
+
+
 def test_phrases_within_phrases() -> None:
     """The closest phrase is taken; what fills its holes is translated, too."""
     phrases = Phrases({"{}: {}": "{0}→{1}", "a {} is {}": "{0}为{1}", "no word": "无"})

@@ -342,6 +342,7 @@ class Api:
 
     def _headers(self, body: bytes | None) -> dict[str, str]:
         headers = {"Accept": "application/json", "Connection": "close"}
+        headers["Accept-Language"] = "zh, en"  # errors in both; the session chooses
         if body is not None:
             headers["Content-Type"] = "application/json"
         if user := _user():

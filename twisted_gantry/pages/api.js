@@ -25,6 +25,7 @@ export async function fetchJson(path, options = {}) {
     cache: "no-store",
     credentials: "same-origin",
     ...options,
+    headers: { ...options.headers, "Accept-Language": language },
   });
   if (answer.status === 401) throw new Denied();
   noteClock(answer);

@@ -1,1 +1,1 @@
-"""The Chinese of logs and of problems; the English stands in the code, and is the key."""
+"""The Chinese of logs, problems and errors; the English stands in the code, and is the key."""

@@ -23,7 +23,7 @@ def preferred(environ: Mapping[str, str]) -> Language:
 
 @cache
 def table(name: str) -> Mapping[str, str]:
-    """Return the Chinese by the English of a file: `log` or `problems`."""
+    """Return the Chinese by the English of a file: `log`, `problems`, `errors` or `words`."""
     return tomllib.loads(files(__package__).joinpath(f"{name}.zh.toml").read_text("utf-8"))
 
 
@@ -66,3 +66,9 @@ def _pattern(en: str) -> re.Pattern[str]:
 def problems() -> Phrases:
     """Return the phrases of what is wrong with a configuration."""
     return Phrases(table("problems"))
+
+
+@cache
+def errors() -> Phrases:
+    """Return the phrases of what an HTTP interface answers."""
+    return Phrases(table("errors"))

@@ -289,3 +289,10 @@ def test_a_short_answer_is_not_packed() -> None:
     reply = ask("POST", "/echo", b'{"a":1}', b"Accept-Encoding: gzip")
     assert "content-encoding" not in reply.headers
     assert reply.content == {"a": 1}
+
+
+def test_an_error_in_chinese() -> None:
+    """A reader of Chinese gets the Chinese beside the English; others get the English alone."""
+    for language, zh in ((b"zh-CN,zh;q=0.9", "请求体不是 JSON"), (b"en", None)):
+        told = ask("POST", "/echo", b"{", b"Accept-Language: " + language).content["error"]
+        assert (told["message"], told.get("messageZh")) == ("the body is not JSON", zh)

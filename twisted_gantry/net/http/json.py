@@ -13,13 +13,14 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
 from twisted_gantry.net.http.gzip import packed
+from twisted_gantry.texts.phrases import errors
 
 _log = Logger()
 
 
 class HttpError(Exception):
     """An answer that is not 200: `{"error": {"code", "message"}}`, with the same in Chinese as
-    `messageZh` if given.
+    `messageZh` if given, or if the client says that its reader reads Chinese (Accept-Language).
     """
 
     def __init__(self, status: int, code: str, message: str, message_zh: str = "") -> None:
@@ -38,9 +39,20 @@ def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:
     said = {"code": error.code, "message": error.message}
-    if error.message_zh:
-        said["messageZh"] = error.message_zh
+    zh = error.message_zh or (_in_chinese(error.message) if _reads_chinese(request) else "")
+    if zh:
+        said["messageZh"] = zh
     return respond(request, {"error": said}, error.status)
+
+
+def _reads_chinese(request: IRequest) -> bool:
+    headers: Any = request
+    return b"zh" in (headers.getHeader(b"accept-language") or b"").lower()
+
+
+def _in_chinese(message: str) -> str:
+    zh = errors().chinese(message)
+    return "" if zh == message else zh
 
 
 def read_object(request: Request) -> dict[str, Any]:
