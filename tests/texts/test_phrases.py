@@ -30,6 +30,7 @@ NO_PROBLEMS = {
     "; not checked now",
     "the configuration is in order",
     "too much that is no result",
+    "{} does not match the body, or is missing",
     "tcp:mail.example.com:587 or tls:mail.example.com:465",
 }
 
