@@ -43,6 +43,10 @@ class InlineStore:
             lambda session: store(session, self._filing, reports, session.now())
         )
 
+    def writing(self, job: Job[T]) -> T:
+        """Run a job in a transaction, and return its result."""
+        return self._writing.transaction(job)
+
     def refused(self, code: str) -> None:
         self._writing.transaction(
             lambda session: ledger.add(

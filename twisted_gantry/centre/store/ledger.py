@@ -19,6 +19,10 @@ TABLES = (
 STORED, DUPLICATE, LATE, REJECTED = "stored", "duplicate", "late", "rejected"
 """`rejected` are reports that the database did not take as they were: their bytes are kept."""
 _REFUSED = "refused-"
+_ADD = (
+    "INSERT INTO ledger (front, hour, what, total) {rows:text,int,text,int} "
+    "ON CONFLICT (front, hour, what) DO UPDATE SET total = ledger.total + excluded.total"
+)
 
 
 def refused(code: str) -> str:
@@ -35,16 +39,27 @@ def add(session: Session, front: str, at: float, counts: Mapping[str, int]) -> N
 
 def _add(session: Session, front: str, at: float, counts: Mapping[str, int]) -> None:
     hour = int(at // HOUR) * HOUR
-    session.many(
-        "INSERT INTO ledger {rows:text,int,text,int} ON CONFLICT (front, hour, what) "
-        "DO UPDATE SET total = ledger.total + excluded.total",
-        [(front, hour, what, total) for what, total in sorted(counts.items())],
-    )
+    rows = [(front, hour, what, total) for what, total in sorted(counts.items())]
+    session.many(_ADD, rows)
 
 
 def touch(session: Session, front: str, at: float) -> None:
     """Write without a change: whether the database takes commits, the standby included."""
     _add(session, front, at, {STORED: 0})
+
+
+def condense(session: Session, before: float) -> None:
+    """Add the hours before a moment to the hour 0 of each front: totals stay as they are."""
+    values = (0, int(before // HOUR) * HOUR)
+    old = session.rows(
+        "SELECT front, what, CAST(sum(total) AS BIGINT) FROM ledger "
+        "WHERE hour > ? AND hour < ? GROUP BY front, what ORDER BY front, what",
+        *values,
+    )
+    if not old:
+        return
+    session.run("DELETE FROM ledger WHERE hour > ? AND hour < ?", *values)
+    session.many(_ADD, [(front, 0, what, int(total)) for front, what, total in old])
 
 
 def totals(session: Session, since: float = 0.0) -> dict[str, int]:

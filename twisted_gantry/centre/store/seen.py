@@ -37,12 +37,3 @@ def note(
             rows,
         )
     )
-
-
-def forget(session: Session, before: float, most: int) -> int:
-    """Remove at most `most` rows that were noted before a moment; returns how many."""
-    return session.run(
-        "DELETE FROM seen WHERE (source, key, digest) IN "
-        "(SELECT source, key, digest FROM seen WHERE at < ? ORDER BY at LIMIT ?)",
-        before, most,
-    )  # fmt: skip
