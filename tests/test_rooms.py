@@ -16,7 +16,7 @@ import twisted_gantry
 
 ROOT = Path(twisted_gantry.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-WIRING = {"daemon/tap.py", "twin/tap.py"}
+WIRING = {"centre/tap.py", "daemon/tap.py", "twin/tap.py"}
 ROOMS = sorted(path.name for path in ROOT.iterdir() if (path / "__init__.py").exists())
 
 

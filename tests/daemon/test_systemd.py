@@ -18,6 +18,8 @@ from twisted.internet.defer import Deferred, fail
 from tests.daemon.process import TWISTD
 from tests.manhole.test_service import Card
 from tests.support import Bench
+from twisted_gantry.centre import settings as centre_settings
+from twisted_gantry.centre.tap import PATIENCE
 from twisted_gantry.config.load import load_file
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.daemon.systemd import Watchdog, poller_patience
@@ -356,6 +358,22 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     (prefix / "bin").mkdir(parents=True)
     (prefix / "bin" / "twistd").symlink_to("/bin/true")
     install("--prefix", str(prefix), DESTDIR=str(tmp_path))
-    path = tmp_path / "etc/systemd/system/gantry.service"
-    done = subprocess.run([tool, "verify", str(path)], capture_output=True, text=True, check=False)
+    install("--centre", "--prefix", str(prefix), DESTDIR=str(tmp_path))
+    units = tmp_path / "etc/systemd/system"
+    names = ["gantry", "gantry-centre", "gantry-centre-front@", "gantry-centre-worker@"]
+    paths = [str(units / f"{name}.service") for name in names]
+    done = subprocess.run([tool, "verify", *paths], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_the_units_of_the_centre(tmp_path: Path) -> None:
+    """One service of all roles, and one for each role; the configuration is a right one."""
+    install("--centre", DESTDIR=str(tmp_path))
+    assert centre_settings.load_file(tmp_path / "etc/gantry-centre/centre.toml").store.is_sqlite
+    for name, role in (("", "all"), ("-front@", "front"), ("-worker@", "worker")):
+        path = tmp_path / f"etc/systemd/system/gantry-centre{name}.service"
+        service = unit(path.read_text("utf-8"))["Service"]
+        assert f"gantry-centre --role {role} --config" in service["ExecStart"]
+        assert (service["Type"], service["User"], service["UMask"]) == ("notify", "gantry", "0077")
+        assert service["StateDirectory"] == "gantry-centre"
+        assert int(service["TimeoutStopSec"]) > PATIENCE

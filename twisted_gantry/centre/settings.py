@@ -139,7 +139,8 @@ class Settings:
     def secrets(self) -> list[str]:
         """Return all secrets, for the masks of the log."""
         password = urlsplit(self.store.url.reveal()).password
-        return [*secrets_in(self), *([password] if password else [])]
+        found = [*secrets_in(self), *([password] if password else [])]
+        return [each for each in found if each != SQLITE]  # a word of the log
 
 
 def wrong_store(url: Secret) -> str:

@@ -55,6 +55,11 @@ def place_of(text: str) -> tuple[str, int] | None:
     return None if port is None else (_plain(host), port)
 
 
+def port_of(text: str) -> int | None:
+    """Return the port of a server endpoint; None of one that has none."""
+    return _port(text, 0)
+
+
 def without_tls(text: str) -> tuple[str, dict[str, str]]:
     """Return a server endpoint without what `ssl:` adds, and the files that are named for that.
     Raises ValueError for options of TLS that cannot be chosen.

@@ -24,7 +24,7 @@ from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.patient_lines import PATIENCE
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.net.slots import Slots
+from twisted_gantry.net.slots import EVERYBODY, Allowed, Slots
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.cloud import SILENCE
@@ -70,6 +70,7 @@ class CloudFront(ServiceGroup):
         now: Callable[[], float],
         *,
         limits: CloudLimits = CloudLimits(),
+        allowed: Allowed = EVERYBODY,
         new_key: Callable[[], str] = lambda: secrets.token_hex(8),
         thread_time: Callable[[], float] = time.thread_time,
     ) -> None:
@@ -90,6 +91,7 @@ class CloudFront(ServiceGroup):
             per_address=limits.per_address,
             reserved=min(limits.reserved, limits.connections // 2),
             counts=self.counts,
+            allowed=allowed,
         )
         self._book = CloudBook(store, reactor, front, self, self.counts, self._failing)
         self._sweeping = GuardedLoop(reactor, self._sweep, "the sweep of the cloud's sessions")

@@ -5,21 +5,17 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IProtocolFactory
 
 from twisted_gantry.centre.fronts.refused import RefusedRequests
 from twisted_gantry.centre.fronts.uploads import Uploads
 from twisted_gantry.centre.interfaces import IReportStore
+from twisted_gantry.centre.listening import Place
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import MonitorSettings
-from twisted_gantry.net.endpoints import for_the_group, without_tls
 from twisted_gantry.net.http.lean.factory import LeanFactory
-from twisted_gantry.net.http.seldom_log import SeldomLog
-from twisted_gantry.net.http.server import WORK, Limits, with_backlog
+from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.net.shared_port import SharedPort
 from twisted_gantry.net.slots import EVERYBODY, Allowed, Slots
 from twisted_gantry.net.tls_server import ServerTls
 from twisted_gantry.wire.etc.envelope import MAX_BODY
@@ -35,7 +31,6 @@ LIMITS = Limits(
     work=WORK,
 )
 REMEMBERED = 65_536  # addresses of gantries: a province has thousands
-BACKLOG = 1024
 
 
 class MonitorFront(ServiceGroup):
@@ -73,19 +68,16 @@ class MonitorFront(ServiceGroup):
             return proxies if self.uploads.is_proxy(host) else strangers
 
         self.factory = LeanFactory(self.uploads, limits, reactor, self.counts, slots, now)
-        place = for_the_group(with_backlog(settings.listen, BACKLOG))
-        outer: IProtocolFactory = self.factory
-        if tls is not None:
-            log = SeldomLog("monitor.do", reactor)
-            outer = tls.factory(
-                self.factory, self.counts, lambda host, why: log.refused(0, host, why), reactor
-            )
-            place = without_tls(place)[0]
-        endpoint = SharedPort(reactor, place) if shared else serverFromString(reactor, place)
+        place = Place(reactor, "monitor.do", settings.listen, self.counts, tls=tls, shared=shared)
         self._listener = Listener(
-            reactor, place, endpoint, outer, lambda: list(self.factory.connections), self.drain
+            reactor,
+            settings.listen,
+            place,
+            self.factory,
+            lambda: list(self.factory.connections),
+            self.drain,
         )
-        self._listener.setName(f"monitor.do {place}")  # type: ignore[no-untyped-call]
+        self._listener.setName(f"monitor.do {settings.listen}")  # type: ignore[no-untyped-call]
         self.add(refusals)
         self.add(self._listener)
 
