@@ -1,30 +1,100 @@
-"""What a report changes: pure rules over the timeline of a subject.
+"""What a report changes: pure rules over the timelines of a gantry.
 
-The timeline of a gantry's subject is the set of its reports in the order of their positions. A
-condition that a report does not tell stays as it was. An alarm is a longest run of reports after
-which its condition holds: the history of alarms follows from the set of reports, whatever the order
-in which they came.
+The timeline of a subject is the set of its reports in the order of their positions. A condition
+that a report does not tell stays as it was. An alarm is a longest run of reports after which its
+condition holds. So the history of alarms follows from the set of reports, whatever the order in
+which they came: a late report changes a condition from its place up to the next report that tells
+of the condition, and nothing else.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from twisted_gantry.centre.model import PERIOD, Told
+from twisted_gantry.centre.conditions import CLOCK_SKEW, SILENT, condition
+from twisted_gantry.centre.model import PERIOD, Received, Told
+from twisted_gantry.wire.emergencies import is_emergency
+from twisted_gantry.wire.etc.conditions import CRITICAL
+from twisted_gantry.wire.etc.envelope import MONITOR
 
 PATIENCE = 2 * PERIOD
 """Seconds without anything newer after which the clock of a gantry that sends fell back."""
+AGREES = 300.0
+"""Seconds between stamp and reception within which a clock is right again."""
 
 
 class Position(NamedTuple):
-    """Where a report stands in the timeline: its effective stamp, then its reception; Unix s."""
+    """Where a report stands in a timeline: its effective stamp, then its reception; Unix s."""
 
     stamp: float
     received: float
 
 
+@dataclass(slots=True)
+class Span:
+    """An alarm: its condition holds from `began` until `ended`, None while it is open. `id` is its
+    row, None for a new one.
+    """
+
+    name: str
+    began: Position
+    ended: Position | None = None
+    late: bool = False
+    id: int | None = None
+    changed: bool = False
+
+    def covers(self, at: Position) -> bool:
+        """Tell whether the condition holds after what stands at a position."""
+        return self.began <= at and (self.ended is None or at < self.ended)
+
+
+@dataclass(slots=True)
+class SubjectState:
+    """The newest report of a subject. `heard` is the last reception of any report of it;
+    `battery_until` is when its batteries are empty.
+    """
+
+    at: Position
+    heard: float
+    on_battery: bool | None = None
+    battery_until: float | None = None
+    mains_off: bool = False
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class GantryMark:
+    """What is kept of a gantry as a whole. `behind_since` is the reception of the first report of
+    `behind_stamp` after which nothing newer came; `skewed`: it is judged by reception. `worst` is
+    that of its open alarms but for its silence: 1 a warning, 2 critical, 3 an emergency; `since` is
+    when that came.
+    """
+
+    behind_since: float | None = None
+    behind_stamp: float | None = None
+    skewed: bool = False
+    worst: int = 0
+    since: float | None = None
+    silent_since: float | None = None
+    changed: bool = False
+
+
+class Past(Protocol):
+    """What the database knows of a gantry's past; needed for late reports alone."""
+
+    def spans(self, since: float) -> Iterable[Span]:
+        """Return the alarms that ended at `since`, a stamp, or later."""
+
+    def after(self, at: Position, subject: str) -> Iterator[tuple[Position, Told]]:
+        """Yield what the reports after a position, which were folded, tell of a subject."""
+
+
 _encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[list[Any]])
+NOTHING_TOLD = "[]"
+_NONE: frozenset[str] = frozenset()
 
 
 def told_text(told: Sequence[Told]) -> str:
@@ -37,3 +107,236 @@ def told_text(told: Sequence[Told]) -> str:
         for e in told
     ]
     return _encoder.encode(rows).decode()
+
+
+def told_of(text: str, subject: str) -> Told | None:
+    """Return what the text of a row tells of a subject; None if it does not tell of it."""
+    if f'"{subject}"' not in text:
+        return None
+    for name, raised, unknown, *ended in _decoder.decode(text):
+        if name == subject:
+            given = frozenset(ended[0]) if ended else None
+            return Told(name, frozenset(raised), frozenset(unknown), ended=given)
+    return None
+
+
+class GantryFold:
+    """Folds the reports of one gantry, one after another as they came, into its states and alarms.
+
+    `spans` are the open alarms. What changed is marked so; nothing is removed.
+    """
+
+    def __init__(
+        self, mark: GantryMark, states: dict[str, SubjectState], spans: Iterable[Span], past: Past
+    ) -> None:
+        self.mark, self.states = mark, states
+        self.spans = list(spans)
+        self._past = past
+        self._loaded: float | None = None  # alarms that ended from here on are among the spans
+        self._open: dict[str, dict[str, Span]] = {}
+        for each in self.spans:
+            self._note_open(each)
+
+    def take(self, report: Received, filed: float) -> tuple[bool, bool]:
+        """Fold a report that is filed by the stamp `filed`. Returns whether it is late, and whether
+        the gantry's stamp was not used though the report is filed by it.
+        """
+        self._set_own(SILENT, False, report.received_at)
+        self._judge_stamp(report, filed)
+        at = self._position(report, filed)
+        late = self._is_late(report.told, at)
+        if late and self._fell_back(report, at):
+            at = self._position(report, filed)
+            late = self._is_late(report.told, at)
+        elif not late and report.told:
+            self._behind(None, None)
+        for each in report.told:
+            known = self.states.get(each.subject)
+            if known is None or at >= known.at:
+                self._move(each, at)
+            else:
+                known.heard, known.changed = max(known.heard, report.received_at), True
+                self._insert(each, at)
+        self._judge(report.received_at if late else at.stamp)
+        return late, self.mark.skewed and filed < at.stamp
+
+    def set_own(self, name: str, holds: bool, at: float) -> bool:
+        """Begin or end an alarm that no report tells of. Returns whether that changed it."""
+        changed = self._set_own(name, holds, at)
+        self._judge(at)
+        return changed
+
+    # -- the clock of the gantry
+
+    def _judge_stamp(self, report: Received, filed: float) -> None:
+        """Note that the clock is right again, or that a stamp cannot be one."""
+        stamp = report.stamp
+        if stamp is not None and abs(report.received_at - stamp) <= AGREES:
+            self._skew(False, report.received_at)
+        elif filed != stamp and not report.key and report.method in MONITOR:
+            self._skew(True, report.received_at)
+
+    def _position(self, report: Received, filed: float) -> Position:
+        received = report.received_at
+        return Position(received if self.mark.skewed else min(filed, received), received)
+
+    def _is_late(self, told: Sequence[Told], at: Position) -> bool:
+        known = [self.states.get(each.subject) for each in told]
+        return bool(known) and all(each is not None and at < each.at for each in known)
+
+    def _fell_back(self, report: Received, at: Position) -> bool:
+        """Tell whether a late report shows that the clock fell back. While a backlog drains, the
+        stamps run ahead of the reception: that is no clock.
+        """
+        mark, received = self.mark, report.received_at
+        if mark.behind_since is None or mark.behind_stamp is None:
+            self._behind(received, at.stamp)
+            return False
+        passed = received - mark.behind_since
+        if passed < PATIENCE:
+            return False
+        if at.stamp - mark.behind_stamp > passed + AGREES:
+            self._behind(received, at.stamp)
+            return False
+        self._skew(True, received)
+        return True
+
+    def _behind(self, since: float | None, stamp: float | None) -> None:
+        if self.mark.behind_since != since:
+            self.mark.behind_since, self.mark.behind_stamp = since, stamp
+            self.mark.changed = True
+
+    def _skew(self, skewed: bool, at: float) -> None:
+        if self.mark.skewed != skewed:
+            self.mark.skewed, self.mark.changed = skewed, True
+            self._behind(None, None)
+            self._set_own(CLOCK_SKEW, skewed, at)
+
+    # -- alarms
+
+    def _set_own(self, name: str, holds: bool, at: float) -> bool:
+        subject, _, which = name.rpartition(".")
+        known = self._open.get(subject, {}).get(which)
+        if holds is (known is not None):
+            return False
+        if known is None:
+            self._add(Span(name, Position(at, at)))
+        else:
+            self._end(known, Position(max(at, known.began.stamp), max(at, known.began.received)))
+        return True
+
+    def _move(self, told: Told, at: Position) -> None:
+        minutes = told.battery_minutes
+        until = None if minutes is None else at.stamp + 60 * minutes
+        old = self.states.get(told.subject)
+        heard = at.received if old is None else max(at.received, old.heard)
+        state = SubjectState(at, heard, told.on_battery, until, changed=True)
+        self.states[told.subject] = state
+        present = self._open.get(told.subject)
+        before = frozenset(present) if present else _NONE
+        after = told.holding(before)
+        for each in sorted(before - after):
+            self._end(self._open[told.subject][each], at)
+        for each in sorted(after - before):
+            self._add(Span(f"{told.subject}.{each}", at))
+        self._note_mains(told.subject)
+
+    def _insert(self, told: Told, at: Position) -> None:
+        """Put a late report in its place."""
+        self._load(at.stamp)
+        own = [e for e in self.spans if e.name.rpartition(".")[0] == told.subject]
+        before = frozenset(e.name.rpartition(".")[2] for e in own if e.covers(at))
+        after = told.holding(before)
+        changed = before ^ after
+        if not changed:
+            return
+        ends = self._next_told(told.subject, at, changed)
+        for which in sorted(changed):
+            name = f"{told.subject}.{which}"
+            spans = [each for each in own if each.name == name]
+            if which in after:
+                self._hold(name, spans, at, ends.get(which))
+            else:
+                self._cut(spans, at, ends.get(which))
+        self._note_mains(told.subject)
+
+    def _next_told(
+        self, subject: str, at: Position, conditions: Iterable[str]
+    ) -> dict[str, Position]:
+        """Return where conditions are told the next time; not those that never are."""
+        found: dict[str, Position] = {}
+        missing = set(conditions)
+        for position, told in self._past.after(at, subject):
+            here = {each for each in missing if told.tells(each)}
+            found |= dict.fromkeys(here, position)
+            missing -= here
+            if not missing:
+                break
+        return found
+
+    def _hold(self, name: str, spans: list[Span], at: Position, until: Position | None) -> None:
+        """Let a condition hold from a position on, up to `until` or to the alarm that follows."""
+        following = min((e for e in spans if e.began > at), key=lambda e: e.began, default=None)
+        if following is not None and (until is None or following.began <= until):
+            following.began, following.changed = at, True
+        else:
+            self._add(Span(name, at, until, late=True))
+
+    def _cut(self, spans: list[Span], at: Position, until: Position | None) -> None:
+        """Let a condition not hold from a position on, up to `until`. Of an alarm that is cut in
+        two the later part keeps the row, with what people noted there.
+        """
+        for span in [each for each in spans if each.covers(at)]:
+            if until is None or (span.ended is not None and span.ended <= until):
+                self._end(span, at)
+            else:
+                self._add(Span(span.name, span.began, at, late=True))
+                span.began, span.changed = until, True
+
+    def _add(self, span: Span) -> None:
+        span.changed = True
+        self.spans.append(span)
+        self._note_open(span)
+
+    def _end(self, span: Span, at: Position) -> None:
+        subject, _, which = span.name.rpartition(".")
+        if span.ended is None:
+            del self._open[subject][which]
+        span.ended, span.changed = at, True
+
+    def _note_open(self, span: Span) -> None:
+        if span.ended is None:
+            subject, _, which = span.name.rpartition(".")
+            self._open.setdefault(subject, {})[which] = span
+
+    def _load(self, since: float) -> None:
+        if self._loaded is None or since < self._loaded:
+            known = {each.id for each in self.spans if each.id is not None}
+            self.spans += [e for e in self._past.spans(since) if e.id not in known]
+            self._loaded = since
+
+    # -- the whole
+
+    def _note_mains(self, subject: str) -> None:
+        state = self.states[subject]
+        mains_off = bool(state.on_battery) or "mains-abnormal" in self._open.get(subject, ())
+        if state.mains_off != mains_off:
+            state.mains_off, state.changed = mains_off, True
+
+    def _judge(self, at: float) -> None:
+        mark = self.mark
+        names = [f"{s}.{c}" for s, present in self._open.items() for c in present]
+        silent = self._open.get("gantry", {}).get("silent")
+        silent_since = None if silent is None else silent.began.stamp
+        worst = max((rank(each) for each in names if each != SILENT), default=0)
+        if worst != mark.worst or mark.since is None:
+            mark.worst, mark.since, mark.changed = worst, at, True
+        if silent_since != mark.silent_since:
+            mark.silent_since, mark.changed = silent_since, True
+
+
+def rank(name: str) -> int:
+    """Return how urgent an alarm is: 1 a warning, 2 critical, 3 an emergency."""
+    if is_emergency(name):
+        return 3
+    return 2 if condition(name).severity == CRITICAL else 1

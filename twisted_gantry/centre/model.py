@@ -66,6 +66,12 @@ class Told:
         stay = self.unknown if self.ended is None else before - self.ended
         return self.raised | (before & stay)
 
+    def tells(self, condition: str) -> bool:
+        """Tell whether the report says of a condition that it holds, or that it does not."""
+        if condition in self.raised:
+            return True
+        return condition not in self.unknown if self.ended is None else condition in self.ended
+
 
 @dataclass(frozen=True, slots=True)
 class Received:

@@ -9,17 +9,19 @@ that is `late` became known by a report that came after a newer one: nobody is c
 from dataclasses import dataclass
 
 from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.store import states
 
 TABLES: tuple[str, ...] = (
     """CREATE TABLE alarms (
         id {id}, gantry TEXT NOT NULL, name TEXT NOT NULL, severity TEXT NOT NULL,
         began {real} NOT NULL, began_received {real} NOT NULL,
         ended {real}, ended_received {real}, late {int} NOT NULL DEFAULT 0,
-        known {real} NOT NULL, incident {int},
+        incident {int},
         acked_at {real}, acked_by TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
         shelved_until {real})""",
     "CREATE UNIQUE INDEX alarms_open ON alarms (gantry, name) WHERE ended IS NULL",
     "CREATE INDEX alarms_of_gantry ON alarms (gantry, began)",
+    "CREATE INDEX alarms_ended ON alarms (gantry, ended)",
     "CREATE INDEX alarms_began ON alarms (began, id)",
     "CREATE INDEX alarms_of_incident ON alarms (incident)",
     "CREATE INDEX alarms_loose ON alarms (id) WHERE incident IS NULL AND late = 0",
@@ -28,7 +30,7 @@ TABLES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class GantryAlarm:
-    """An alarm; `ended` is None while it is open. `known` is when the centre learned of it."""
+    """An alarm; `ended` is None while it is open."""
 
     id: int
     gantry: str
@@ -37,7 +39,6 @@ class GantryAlarm:
     began: float
     ended: float | None
     late: bool
-    known: float
     incident: int | None
     acked_at: float | None
     acked_by: str
@@ -49,9 +50,17 @@ def begin(session: Session, gantry: str, name: str, at: float) -> bool:
     """Begin an alarm that no report tells of, such as `gantry.silent`. Returns whether none of the
     name was open. Locks the gantry.
     """
-    raise NotImplementedError
+    return _set(session, gantry, name, True, at)
 
 
 def end(session: Session, gantry: str, name: str, at: float) -> bool:
     """End an alarm that no report tells of. Returns whether one was open. Locks the gantry."""
-    raise NotImplementedError
+    return _set(session, gantry, name, False, at)
+
+
+def _set(session: Session, gantry: str, name: str, holds: bool, at: float) -> bool:
+    folds = states.load(session, [gantry])
+    changed = folds[gantry].set_own(name, holds, at)
+    if changed:
+        states.save(session, folds)
+    return changed

@@ -1,25 +1,42 @@
 """The state of each gantry and subject, moved by reports within the transaction that stores them.
 
-`fold_reports` is called in the transaction that inserted the reports. Its row in the log needs
-`id, gantry, stamp, received_at, told`: `told` is `fold.told_text(report.told)`, by which a late
-report finds the ones after it. An index leads with `(gantry, stamp)`.
+The rules are those of `centre/fold.py`. The row of a gantry in `gantry_states` is its lock: who
+changes its states or begins and ends its alarms holds it to the end of the transaction, which must
+see what others commit (READ COMMITTED). Rows are locked in the order of the ids.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from twisted_gantry.centre.conditions import condition
+from twisted_gantry.centre.fold import (
+    NOTHING_TOLD,
+    GantryFold,
+    GantryMark,
+    Position,
+    Span,
+    SubjectState,
+    told_of,
+)
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import Received, Verdict
+from twisted_gantry.centre.model import Received, Row, Told, Verdict
+from twisted_gantry.centre.store.days import DAY, day_of, existing, table_of
 
 TABLES: tuple[str, ...] = (
     """CREATE TABLE gantry_states (
-        gantry TEXT PRIMARY KEY, behind_since {real}, skewed {int} NOT NULL,
+        gantry TEXT PRIMARY KEY, behind_since {real}, behind_stamp {real}, skewed {int} NOT NULL,
         worst {int} NOT NULL, since {real}, silent_since {real})""",
     """CREATE TABLE states (
         gantry TEXT NOT NULL, subject TEXT NOT NULL, stamp {real} NOT NULL,
-        received {real} NOT NULL, heard {real} NOT NULL, unknown TEXT NOT NULL,
-        on_battery {int}, battery_until {real}, PRIMARY KEY (gantry, subject))""",
+        received {real} NOT NULL, heard {real} NOT NULL, on_battery {int}, battery_until {real},
+        mains_off {int} NOT NULL, PRIMARY KEY (gantry, subject))""",
 )
+
+_AHEAD = 3600.0
+"""Seconds by which the clock of a gantry may run ahead, at most."""
+
+_MARK = "behind_since, behind_stamp, skewed, worst, since, silent_since"
+_SPAN = "id, gantry, name, began, began_received, ended, ended_received, late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +53,174 @@ class Fresh:
 
 def fold_reports(session: Session, fresh: Sequence[Fresh]) -> list[Verdict]:
     """Fold new reports, given in the order in which they came, into states and alarms; returns
-    STORED or LATE for each. Locks the gantries' rows of `gantry_states`, sorted, to the end of the
-    transaction, which must see what others commit (READ COMMITTED).
+    STORED or LATE for each.
     """
-    raise NotImplementedError
+    waiting = {each.id for each in fresh}
+    folds = load(session, {each.report.gantry for each in fresh}, waiting)
+    verdicts = []
+    for each in fresh:
+        late, misfiled = folds[each.report.gantry].take(each.report, each.filed)
+        waiting.discard(each.id)
+        verdicts.append(Verdict.LATE if late else Verdict.STORED)
+        if misfiled:
+            _hide(session, each)
+    save(session, folds)
+    return verdicts
+
+
+def load(
+    session: Session, gantries: Collection[str], waiting: Collection[int] = ()
+) -> dict[str, GantryFold]:
+    """Lock gantries and return what is known of them. `waiting` are the ids of reports in the log
+    that are not folded yet.
+    """
+    ids = sorted(gantries)
+    marks = _locked(session, ids)
+    missing = [each for each in ids if each not in marks]
+    if missing:
+        session.many(
+            "INSERT INTO gantry_states (gantry, skewed, worst) {rows:text,int,int} "
+            "ON CONFLICT DO NOTHING",
+            [(each, 0, 0) for each in missing],
+        )
+        marks |= _locked(session, missing)
+    states: dict[str, dict[str, SubjectState]] = {each: {} for each in ids}
+    for row in session.rows(
+        "SELECT gantry, subject, stamp, received, heard, on_battery, battery_until, mains_off "
+        "FROM states WHERE gantry {in}",
+        ids,
+    ):
+        on_battery = None if row[5] is None else bool(row[5])
+        at = Position(row[2], row[3])
+        states[row[0]][row[1]] = SubjectState(at, row[4], on_battery, row[6], bool(row[7]))
+    spans: dict[str, list[Span]] = {each: [] for each in ids}
+    for row in session.rows(
+        f"SELECT {_SPAN} FROM alarms WHERE gantry {{in}} AND ended IS NULL",  # noqa: S608
+        ids,
+    ):
+        spans[row[1]].append(_span(row))
+    return {
+        each: GantryFold(marks[each], states[each], spans[each], _Past(session, each, waiting))
+        for each in ids
+    }
+
+
+def save(session: Session, folds: dict[str, GantryFold]) -> None:
+    """Write what changed, each row once."""
+    session.many(
+        "INSERT INTO states (gantry, subject, stamp, received, heard, on_battery, battery_until, "
+        "mains_off) {rows:text,text,real,real,real,int,real,int} "
+        "ON CONFLICT (gantry, subject) DO UPDATE SET stamp = excluded.stamp, "
+        "received = excluded.received, heard = excluded.heard, on_battery = excluded.on_battery, "
+        "battery_until = excluded.battery_until, mains_off = excluded.mains_off",
+        [
+            (gantry, subject, *_state_row(state))
+            for gantry, fold in folds.items()
+            for subject, state in sorted(fold.states.items())
+            if state.changed
+        ],
+    )
+    session.many(
+        f"INSERT INTO gantry_states (gantry, {_MARK}) "
+        "{rows:text,real,real,int,int,real,real} ON CONFLICT (gantry) DO UPDATE SET "
+        + ", ".join(f"{name} = excluded.{name}" for name in _MARK.split(", ")),
+        [(gantry, *_mark_row(fold.mark)) for gantry, fold in folds.items() if fold.mark.changed],
+    )
+    _save_spans(session, folds)
+
+
+def _save_spans(session: Session, folds: dict[str, GantryFold]) -> None:
+    changed = [(g, each) for g, fold in folds.items() for each in fold.spans if each.changed]
+    known = [(*_times(each), each.id) for _, each in changed if each.id is not None]
+    if known:
+        session.many(
+            "UPDATE alarms SET began = ?, began_received = ?, ended = ?, ended_received = ? "
+            "WHERE id = ?",
+            sorted(known, key=lambda row: row[-1]),
+        )
+    new = [
+        (gantry, each.name, condition(each.name).severity, *_times(each), int(each.late))
+        for gantry, each in changed
+        if each.id is None
+    ]
+    if new:
+        session.many_rows(
+            "INSERT INTO alarms (gantry, name, severity, began, began_received, ended, "
+            "ended_received, late) {rows:text,text,text,real,real,real,real,int} RETURNING id",
+            new,
+        )
+
+
+def _locked(session: Session, ids: Sequence[str]) -> dict[str, GantryMark]:
+    rows = session.rows(
+        f"SELECT gantry, {_MARK} FROM gantry_states WHERE gantry {{in}} "  # noqa: S608
+        "ORDER BY gantry FOR UPDATE",
+        ids,
+    )
+    return {row[0]: GantryMark(row[1], row[2], bool(row[3]), *row[4:]) for row in rows}
+
+
+def _mark_row(mark: GantryMark) -> Row:
+    behind = mark.behind_since, mark.behind_stamp
+    return (*behind, int(mark.skewed), mark.worst, mark.since, mark.silent_since)
+
+
+def _state_row(state: SubjectState) -> Row:
+    on_battery = None if state.on_battery is None else int(state.on_battery)
+    return (*state.at, state.heard, on_battery, state.battery_until, int(state.mains_off))
+
+
+def _span(row: Row) -> Span:
+    ended = None if row[5] is None else Position(row[5], row[6])
+    return Span(row[2], Position(row[3], row[4]), ended, bool(row[7]), row[0])
+
+
+def _times(span: Span) -> Row:
+    return (*span.began, *(span.ended or (None, None)))
+
+
+def _hide(session: Session, fresh: Fresh) -> None:
+    """Take a report that is judged by its reception out of the timeline of its stamp."""
+    report = fresh.report
+    session.run(
+        f"UPDATE {table_of(day_of(fresh.filed))} SET told = ? "  # noqa: S608
+        "WHERE gantry = ? AND stamp = ? AND method = ? AND digest = ?",
+        *(NOTHING_TOLD, report.gantry, fresh.filed, report.method, report.digest),
+    )
+
+
+class _Past:
+    """The past of a gantry, from its alarms and its reports in the log."""
+
+    def __init__(self, session: Session, gantry: str, waiting: Collection[int]) -> None:
+        self._session, self._gantry, self._waiting = session, gantry, waiting
+
+    def spans(self, since: float) -> Iterable[Span]:
+        rows = self._session.rows(
+            f"SELECT {_SPAN} FROM alarms WHERE gantry = ? AND ended >= ?",  # noqa: S608
+            *(self._gantry, since),
+        )
+        return [_span(row) for row in rows]
+
+    def after(self, at: Position, subject: str) -> Iterator[tuple[Position, Told]]:
+        found: list[tuple[Position, Told]] = []
+        first = day_of(at.stamp)
+        for day in sorted(day for day in existing(self._session) if day >= first):
+            found += self._of_day(day, at, subject)
+            found.sort(key=lambda each: each[0])
+            # A report is filed by its stamp, which may be later than its reception.
+            sure = (day + 1) * DAY - _AHEAD
+            while found and found[0][0].stamp < sure:
+                yield found.pop(0)
+        yield from found
+
+    def _of_day(self, day: int, at: Position, subject: str) -> Iterator[tuple[Position, Told]]:
+        for stamp, received, which, text in self._session.rows(
+            f"SELECT stamp, received_at, id, told FROM {table_of(day)} "  # noqa: S608
+            "WHERE gantry = ? AND stamp >= ?",
+            *(self._gantry, at.stamp),
+        ):
+            position = Position(min(stamp, received), received)
+            told = told_of(text, subject)
+            if told is not None and position > at and which not in self._waiting:
+                yield position, told
