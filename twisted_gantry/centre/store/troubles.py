@@ -95,8 +95,3 @@ def end_of_gone(session: Session, living: Iterable[str]) -> None:
         "UPDATE troubles SET ended = ? WHERE ended IS NULL AND process <> ? AND NOT process {in}",
         *(session.now(), SHARED, list(living)),
     )
-
-
-def sweep(session: Session, before: float) -> None:
-    """Remove faults that ended before a moment in Unix seconds."""
-    session.run("DELETE FROM troubles WHERE ended < ?", before)

@@ -25,10 +25,13 @@ GRACE = 5.0
 
 
 class Hold:
-    """A lease that this worker has, as an act sees it."""
+    """A lease that this worker has, as an act sees it. `lost` is called when a write finds that the
+    lease is over.
+    """
 
-    def __init__(self, lease: Lease, store: IReportStore) -> None:
+    def __init__(self, lease: Lease, store: IReportStore, lost: Callable[[], object]) -> None:
         self.lease, self.store = lease, store
+        self._lost = lost
 
     def write(self, job: Job[T]) -> Deferred[T]:
         """Run `job` in a transaction that has first checked the lease. Fails with NotHeld when
@@ -39,7 +42,12 @@ class Hold:
             leases.hold(session, self.lease)
             return job(session)
 
-        return self.store.write(fenced)
+        return self.store.write(fenced).addErrback(self._not_held)
+
+    def _not_held(self, failure: Failure) -> Failure:
+        if failure.check(NotHeld):
+            self._lost()
+        return failure
 
     def read(self, job: Job[T]) -> Deferred[T]:
         return self.store.read(job)
@@ -139,10 +147,14 @@ class Duty(NamedService):
         if self._hold is not None and self._hold.lease.fence != lease.fence:
             self._lost()  # another worker had the duty in between
         if self._hold is None and self._ending is None:
-            self._hold = Hold(lease, self._store)
+            self._hold = Hold(lease, self._store, partial(self._lost_by, lease))
             _log.info("duty {duty} is done here", duty=self.duty)
             if self.running:
                 self._loop.start(self._period)
+
+    def _lost_by(self, lease: Lease) -> None:
+        if self._hold is not None and self._hold.lease == lease:
+            self._lost()
 
     def _lost(self) -> None:
         hold, self._hold = self._hold, None
@@ -176,8 +188,11 @@ class Duty(NamedService):
         try:
             await self._act(hold)
         except NotHeld:
-            self._acting = None  # not to be cancelled by itself
-            self._lost()
+            return  # another worker goes on
+        except NotStored:  # the store tells its trouble
+            self.failures += 1
+        else:
+            self.last_act = float(self._clock.seconds())
 
     def _acted(self, result: Any) -> Any:
         self._acting = None
@@ -185,10 +200,7 @@ class Duty(NamedService):
 
     def _done(self, error: Exception | None) -> None:
         self.acts += 1
-        if error is None:
-            self.last_act = float(self._clock.seconds())
-        else:
-            self.failures += 1
+        self.failures += error is not None
 
     def _log_failure(self, failure: Failure) -> None:
         _log.failure("the end of duty {duty} failed", failure=failure, duty=self.duty)

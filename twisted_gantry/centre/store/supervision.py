@@ -1,0 +1,58 @@
+"""Faults of the centre that the database shows: processes that died, duties that nobody does."""
+
+from collections.abc import Iterator, Sequence
+
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.model import PERIOD
+from twisted_gantry.centre.store import leases, processes, troubles
+from twisted_gantry.centre.store.processes import MISSED, Process
+from twisted_gantry.centre.store.troubles import Found
+from twisted_gantry.notify.notice import CRITICAL
+
+
+def look(session: Session, duties: Sequence[str]) -> None:
+    """Note what is wrong now, and forget processes that were replaced."""
+    now, known = session.now(), processes.processes(session)
+    living = [each for each in known if each.seen > now - MISSED]
+    found = [
+        *_missed(processes.missed(known, now)),
+        *_without_a_worker(session, duties, living, now),
+        *_without_reports(session, known, now),
+    ]
+    troubles.note(session, troubles.SHARED, found)
+    troubles.end_of_gone(session, [each.name for each in living])
+    processes.sweep(session)
+
+
+def _missed(gone: Sequence[Process]) -> Iterator[Found]:
+    for each in gone:
+        en = f"{each.place} gives no sign of life"
+        yield Found(f"process.{each.name}", CRITICAL, en, f"{each.place}进程无响应")
+
+
+def _without_a_worker(
+    session: Session, duties: Sequence[str], living: Sequence[Process], now: float
+) -> Iterator[Found]:
+    """Find duties that nobody does, although a worker has been there for long enough."""
+    workers = [each.started for each in living if each.role != "front"]
+    if not workers or min(workers) > now - MISSED:
+        return
+    held = {each.duty: each.until for each in leases.all_leases(session)}
+    for duty in duties:
+        if held.get(duty, 0.0) <= now - MISSED:
+            en = f"no worker does the duty {duty}"
+            yield Found(f"duty.{duty}", CRITICAL, en, f"任务{duty}无人执行")
+
+
+def _without_reports(session: Session, known: Sequence[Process], now: float) -> Iterator[Found]:
+    serving = processes.serving_since(session)
+    if serving is None:
+        if any(each.role != "worker" for each in known):
+            en = "no front takes reports"
+            yield Found("centre.no-front", CRITICAL, en, "没有前端接收上报")
+        return
+    [(heard,)] = session.rows("SELECT max(heard) FROM states")
+    if heard is not None and max(heard, serving) <= now - 2 * PERIOD:
+        en = "no report of any gantry for two periods, though a front waits for them"
+        zh = "前端正常，但连续两个周期未收到任何门架上报"
+        yield Found("centre.no-reports", CRITICAL, en, zh)

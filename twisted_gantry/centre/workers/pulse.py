@@ -1,0 +1,131 @@
+"""The sign of life of a process, with what it suffers from; every role has one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet import defer
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+
+from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
+from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
+from twisted_gantry.centre.store import processes, troubles
+from twisted_gantry.centre.store.processes import BEAT
+from twisted_gantry.centre.store.troubles import Found
+from twisted_gantry.net.service import NamedService
+from twisted_gantry.net.timers import GuardedLoop
+from twisted_gantry.notify.notice import CRITICAL, WARNING
+
+ANSWERS_WITHIN = 20.0
+"""Seconds within which the database takes a sign of life, or it counts as away."""
+MOST_SKEW = 5.0
+"""Seconds by which the clocks of the database and of this computer may differ."""
+CLOCK = "centre.clock"
+
+Check = Callable[[], Found | None]
+"""Looks for a fault; the name of a fault that a check finds is always the same."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process: `name` is unique for each start, `place` the same for each start of one service on
+    one computer. `role` is `all`, `front` or `worker`.
+    """
+
+    name: str
+    place: str
+    role: str
+
+    @property
+    def serves(self) -> bool:
+        """Whether the process takes reports."""
+        return self.role != "worker"
+
+    @property
+    def works(self) -> bool:
+        """Whether the process does duties."""
+        return self.role != "front"
+
+
+class Pulse(NamedService):
+    """Notes every `BEAT` seconds that the process lives, what it suffers from, and what `checks`
+    find, each under its name. `now` is this computer's clock in Unix seconds.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        store: IReportStore,
+        clock: IReactorTime,
+        now: Callable[[], float],
+        own: OwnTroubles,
+        checks: Sequence[tuple[str, Check]] = (),
+    ) -> None:
+        super().__init__("pulse")
+        self._identity, self._store, self._clock = identity, store, clock
+        self._now, self._own, self._checks = now, own, checks
+        self._loop = GuardedLoop(clock, self._turn, "the sign of life")
+
+    def startService(self) -> None:
+        super().startService()
+        self._loop.start(BEAT)
+
+    def stopService(self) -> Deferred[Any]:
+        super().stopService()
+        self._loop.stop()
+
+        def leave(session: Session) -> None:
+            processes.leave(session, self._identity.name)
+            troubles.note(session, self._identity.name, ())
+
+        leaving = self._store.write(leave).addTimeout(ANSWERS_WITHIN, self._clock)
+        # Without the database the process is missed by the others, which is true.
+        return leaving.addErrback(lambda failure: failure.trap(NotStored, defer.TimeoutError))
+
+    def _turn(self) -> Deferred[None]:
+        return ensureDeferred(self._beat())
+
+    async def _beat(self) -> None:
+        for name, check in self._checks:
+            self._own.put(name, check())
+        trouble = self._store.trouble
+        told = [each for each in self._own if not self._tells_itself(each)]
+
+        def beat(session: Session) -> float:
+            identity, serves = self._identity, self._identity.serves and trouble is None
+            processes.beat(session, identity.name, identity.place, identity.role, serves=serves)
+            troubles.note(session, identity.name, told)
+            return session.now()
+
+        before = self._now()
+        try:
+            writing = self._store.write(beat).addTimeout(ANSWERS_WITHIN, self._clock)
+            theirs = await writing
+        except NotStored as error:
+            self._own.set(self._away(trouble or str(error)))
+            return
+        except defer.TimeoutError:
+            self._own.set(self._away(trouble or f"no answer within {ANSWERS_WITHIN:.0f} s"))
+            return
+        self._own.put(STORE, None if trouble is None else self._away(trouble))
+        self._own.put(CLOCK, self._skewed(before, theirs, self._now()))
+
+    def _tells_itself(self, found: Found) -> bool:
+        """Tell whether this process itself calls people for a fault (`alone.py`)."""
+        return self._identity.works and found.name == STORE
+
+    def _away(self, why: str) -> Found:
+        place = self._identity.place
+        en = f"the database does not take reports ({place}): {why}"
+        return Found(STORE, CRITICAL, en, f"数据库无法写入（{place}）：{why}")
+
+    def _skewed(self, before: float, theirs: float, after: float) -> Found | None:
+        """Compare the clocks: the database read its own between `before` and `after`."""
+        if before - MOST_SKEW <= theirs <= after + MOST_SKEW:
+            return None
+        ahead = theirs - (before + after) / 2
+        place, how = self._identity.place, "ahead of" if ahead > 0 else "behind"
+        en = f"the clock of the database is {abs(ahead):.0f} s {how} that of {place}"
+        zh = f"数据库时钟比{place}{'快' if ahead > 0 else '慢'}{abs(ahead):.0f}秒"
+        return Found(CLOCK, WARNING, en, zh)
