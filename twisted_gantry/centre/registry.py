@@ -60,7 +60,7 @@ def _entry(gantry: Gantry) -> Entry:
 
 
 class Registry(NamedService):
-    """The gantries by their ids and eqSNs. `trouble` is why the database cannot be read now.
+    """The gantries by their ids and eqSNs.
 
     Until the first load has succeeded `ready` is false, and no code and no gantry is known: a front
     must not refuse anyone for that.
@@ -74,7 +74,8 @@ class Registry(NamedService):
         self._by_spelling: dict[str, Entry] = {}
         self._by_eq_sn: dict[str, Entry] = {}
         self._codes: Counter[bytes] = Counter()
-        self.trouble: str | None = None
+        self._unreadable: set[str] = set()
+        self._trouble: str | None = None
         self._loop = GuardedLoop(clock, self.refresh, "the look at the registry", self._failing)
 
     def startService(self) -> None:
@@ -84,6 +85,14 @@ class Registry(NamedService):
     def stopService(self) -> Deferred[Any] | None:
         self._loop.stop()
         return super().stopService()
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the registry here is not that of the database, or why it lacks codes."""
+        if self._trouble is None and self._unreadable:
+            some = ", ".join(sorted(self._unreadable)[:5])
+            return f"codes that the key file cannot open, set them anew: {some}"
+        return self._trouble
 
     @property
     def ready(self) -> bool:
@@ -124,9 +133,11 @@ class Registry(NamedService):
                 self._by_eq_sn[entry.gantry.eq_sn] = entry
             if entry.code != _NONE and not entry.gantry.pending:
                 self._codes[entry.code] += 1
+        self._unreadable.update(changes.unreadable)
         self._version = changes.version
 
     def _forget(self, gantry_id: str) -> None:
+        self._unreadable.discard(gantry_id)
         entry = self._by_id.pop(gantry_id, None)
         if entry is None:
             return
@@ -139,7 +150,7 @@ class Registry(NamedService):
                 del self._codes[entry.code]
 
     def _failing(self, error: Exception | None) -> None:
-        self.trouble = None if error is None else str(error) or type(error).__name__
+        self._trouble = None if error is None else str(error) or type(error).__name__
 
     def knows_code(self, digest: bytes) -> bool:
         """Tell whether a digest is that of the code of any gantry that is not pending."""

@@ -164,9 +164,7 @@ class Uploads:
         except Throttled as error:
             raise EtcRefused(EtcCode.TOO_FREQUENT, str(error)) from None
         self._offer(_named(request.body), request)
-        raise EtcRefused(
-            EtcCode.NOT_ALLOWED, f"no gantry has this {etc.AUTH_HEADER}, or it has none"
-        )
+        raise EtcRefused(EtcCode.NOT_ALLOWED, f"wrong or missing {etc.AUTH_HEADER}")
 
     def _entry(self, gantry_id: str, code: bytes, request: LeanRequest) -> Entry:
         entry = self._registry.by_id(gantry_id)

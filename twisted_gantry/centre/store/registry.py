@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Gantry, Row
-from twisted_gantry.centre.store.sealing import Sealing
+from twisted_gantry.centre.store.sealing import Sealing, WrongKey
 from twisted_gantry.wire.etc.envelope import same_id
 from twisted_gantry.wire.secret import Secret
 
@@ -46,13 +46,15 @@ class NotRegistered(ValueError):
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What is new up to `version`: gantries with their secrets, and ids that are removed. `whole`:
-    this is the whole registry, and what is not in it is gone.
+    this is the whole registry, and what is not in it is gone. Gantries whose secrets cannot be
+    opened have none, and are `unreadable`.
     """
 
     version: int
     gantries: Collection[Gantry]
     removed: Collection[str]
     whole: bool
+    unreadable: Collection[str] = ()
 
 
 def same(gantry_id: str) -> str:
@@ -88,8 +90,14 @@ def changes(session: Session, since: int, sealing: Sealing) -> Changes | None:
         since = 0
     rows = session.rows(f"SELECT {COLUMNS} FROM gantries WHERE changed > ?", since)  # noqa: S608
     gone = session.rows("SELECT id FROM gantries_removed WHERE changed > ?", since)
-    found = [gantry_of(each, sealing) for each in rows]
-    return Changes(now, found, [each[0] for each in gone], whole=since == 0)
+    found, unreadable = [], []
+    for row in rows:
+        try:
+            found.append(gantry_of(row, sealing))
+        except WrongKey:  # a damaged row costs itself
+            found.append(gantry_of(row))
+            unreadable.append(row[0])
+    return Changes(now, found, [each[0] for each in gone], since == 0, unreadable)
 
 
 def gantry(session: Session, gantry_id: str, sealing: Sealing | None = None) -> Gantry | None:
