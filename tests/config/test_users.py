@@ -142,3 +142,9 @@ def test_a_file_that_everybody_may_read_is_a_warning(tmp_path: Path) -> None:
     read(tmp_path, USERS, warnings=warnings)
     [warning] = warnings
     assert (warning.key, warning.message.partition(" read ")[0]) == ("web.users", "everybody may")
+
+
+def test_roads_are_for_a_centre(tmp_path: Path) -> None:
+    """A gantry has one road: a user of it who is kept to roads would be kept to nothing."""
+    told = "site.toml:6: web.user[1].roads: is for users of the centre: this is one gantry"
+    assert problems(tmp_path, VERA + 'roads = ["G2"]\n', "") == [told]

@@ -27,10 +27,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """Who asks: the name is for the audit and for acknowledgements."""
+    """Who asks: the name is for the audit and for acknowledgements. At the centre, `roads` are
+    those that the person sees and commands; None for all.
+    """
 
     name: str
     role: Role
+    roads: frozenset[str] | None = None
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,7 @@ class _Reader:
         given = isinstance(table := root.get("web", {}), dict) and "listen" in table
         if isinstance(table, dict):
             root["web"] = {"listen": WEB, **table}
-        web = read_web(document, self.folder, self.secret)
+        web = read_web(document, self.folder, self.secret, roads=True)
         log = self._table("log", LogSettings)
         notify = read_notify(document, self.secret, tls)
         listeners = {"monitor": monitor, "cloud": cloud, "web": web}

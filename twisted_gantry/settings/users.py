@@ -23,9 +23,11 @@ _Found = list[tuple[Document, Place, UserSettings]]
 
 
 def read_web(
-    document: Document, folder: Path, secret: Callable[[Any], Secret]
+    document: Document, folder: Path, secret: Callable[[Any], Secret], *, roads: bool = False
 ) -> WebSettings | None:
-    """Return `[web]` with its users; what is wrong is noted in `document`."""
+    """Return `[web]` with its users; what is wrong is noted in `document`. `roads`: users may be
+    kept to roads.
+    """
     web = document.read(document.table(document.root, ("web",)), WebSettings, ("web",), secret)
     if web is None:
         return None
@@ -36,12 +38,10 @@ def read_web(
     document.complain(("web", "listen"), wrong_web(web.listen, has_password=bool(given)))
     for key, each in web.secrets().items():
         document.complain(("web", key), wrong_secret(each) if each is not None else "")
-    return _with_users(document, web, folder, secret)
+    return _with_users(document, web, folder, roads=roads)
 
 
-def _with_users(
-    document: Document, web: WebSettings, folder: Path, secret: Callable[[Any], Secret]
-) -> WebSettings:
+def _with_users(document: Document, web: WebSettings, folder: Path, *, roads: bool) -> WebSettings:
     """Return `web` with the users of its file beside its own; mistakes are noted in `document`."""
     table = document.root.get("web")
     own = table.get("user") if isinstance(table, dict) else None
@@ -52,7 +52,7 @@ def _with_users(
     found: _Found = [(document, ("web", "user", n), each) for n, each in enumerate(web.user)]
     if web.users:
         found += _in_file(document, web.users, folder)
-    _check(found, web)
+    _check(found, web, roads=roads)
     return replace(web, user=tuple(each for _, _, each in found))
 
 
@@ -90,7 +90,7 @@ def _in_file(document: Document, name: str, folder: Path) -> _Found:
     return found
 
 
-def _check(found: _Found, web: WebSettings) -> None:
+def _check(found: _Found, web: WebSettings, *, roads: bool) -> None:
     names: set[str] = set()
     tokens = [each.reveal() for each in (web.token, web.viewer_token) if each is not None]
     for document, place, user in found:
@@ -98,6 +98,10 @@ def _check(found: _Found, web: WebSettings) -> None:
         if same_name(user.name) in names:
             document.wrong((*place, "name"), f"a second user is named {user.name!r}")
         names.add(same_name(user.name))
+        if user.roads is not None:
+            wrong = "" if roads else "is for users of the centre: this is one gantry"
+            wrong = wrong or ("" if user.roads and all(user.roads) else "names no road")
+            document.complain((*place, "roads"), wrong)
         for key, secret in (("password", user.password), ("token", user.token)):
             document.complain((*place, key), "" if secret is None else wrong_secret(secret))
         if user.token is not None:

@@ -10,16 +10,20 @@ from twisted_gantry.wire.secret import Secret
 
 
 class UserSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[[web.user]]`: a person with a password, a token or both; each may be a hash."""
+    """`[[web.user]]`: a person with a password, a token or both; each may be a hash. At the centre,
+    `roads` are all that the person sees and commands.
+    """
 
     name: str
     password: Secret | None = None
     token: Secret | None = None
     role: Literal["viewer", "operator", "admin"] = "viewer"
+    roads: tuple[str, ...] | None = None
 
     @property
     def user(self) -> User:
-        return User(Person(self.name, Role(self.role)), self.password, self.token)
+        roads = None if self.roads is None else frozenset(self.roads)
+        return User(Person(self.name, Role(self.role), roads), self.password, self.token)
 
 
 class WebSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,8 +15,8 @@ from twisted_gantry.wire.local_api import (
     ROLES,
     SEVERITIES,
     ErrorDetail,
+    Health,
     Note,
-    Said,
     Shape,
     Time,
     Wish,
@@ -67,13 +67,16 @@ class LedgerTotals(Shape, frozen=True):
 
 
 class CentreTrouble(Shape, frozen=True):
-    """A fault of the centre itself, such as that of its database, its disk or its clock."""
+    """A fault of the centre itself, such as that of its database, its disk or its clock; `process`
+    is the one that suffers from it, empty for all.
+    """
 
     alarm: str
     severity: Severity = ""
     message: str = ""
     message_zh: str = ""
     since: Time = None
+    process: str = ""
 
 
 class Overview(Shape, frozen=True):
@@ -95,7 +98,8 @@ class Overview(Shape, frozen=True):
 class GantryView(Shape, frozen=True, kw_only=True):
     """A gantry. `since` is when it came into its state, `lastReport` when the newest report came.
     `batteryMinutes` is what is left on battery now, null while the mains feed the gantry or nobody
-    told. `alarms` are the names of the active ones, the most urgent first.
+    told; `mainsOff` tells whether the mains are off. `alarms` are the names of the active ones, the
+    most urgent first.
     """
 
     id: str
@@ -111,6 +115,7 @@ class GantryView(Shape, frozen=True, kw_only=True):
     since: Time = None
     last_report: Time = None
     battery_minutes: float | None = None
+    mains_off: bool = False
     alarms: list[str] = []
     pending: bool = False
     has_auth: bool = False
@@ -146,6 +151,7 @@ class GantryBody(Wish):
     since: Any = UNSET
     last_report: Any = UNSET
     battery_minutes: Any = UNSET
+    mains_off: Any = UNSET
     alarms: Any = UNSET
     pending: Any = UNSET
     has_auth: Any = UNSET
@@ -337,12 +343,14 @@ class PlaceMaintenances(Shape, frozen=True):
 
 
 class CentreLedger(LedgerTotals, frozen=True):
-    """`GET /api/v1/ledger`: totals, or with `since` what came from then on. `refusedBy` has the
-    codes of the protocols. `waiting` reports have no commit yet; `oldestBacklog` is the oldest
-    stamp among the reports that came late in the last ten minutes, null while all are fresh.
+    """`GET /api/v1/ledger`: totals, or what came since the hour of `since`. `refusedBy` has the
+    codes of the protocols. The bytes of `rejected` reports are stored, because the database did not
+    take them as they were. `waiting` reports have no commit yet. `oldestBacklog` is the oldest
+    stamp among the reports that came late just now, null while all are fresh.
     """
 
     refused_by: dict[str, int] = {}
+    rejected: int = 0
     since: Time = None
     waiting: int = 0
     oldest_backlog: Time = None
@@ -357,7 +365,6 @@ class CentreAuditEntry(Shape, frozen=True):
     action: str = ""
     target: str = ""
     details: Annotated[Any, Meta(extra_json_schema={"type": "object"})] = None
-    result: str = ""
 
 
 class CentreAudit(Shape, frozen=True):
@@ -391,13 +398,10 @@ class CentreUsers(Shape, frozen=True):
     users: list[CentreUser]
 
 
-class CentreHealth(Shape, frozen=True):
+class CentreHealth(Health, frozen=True):
     """`GET /healthz`: 200, or 503 with the reasons; `role` is that of the process."""
 
-    status: str = ""
     role: str = ""
-    reasons: list[Said] = []
-    notes: list[Said] = []
 
 
 class Gone(Shape, frozen=True):

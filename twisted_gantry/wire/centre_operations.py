@@ -22,7 +22,12 @@ _FORMAT = Parameter("format", {**_TEXT, "enum": ["csv", "xlsx"]})
 _LANGUAGE = Parameter("lang", {**_TEXT, "enum": ["en", "zh"]})
 _TABLE = ("text/csv", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
 _STATE = Parameter(
-    "state", {**_TEXT, "enum": [*api.GANTRY_STATES, "pending"], "description": "one or several"}
+    "state",
+    {
+        **_TEXT,
+        "enum": [*api.GANTRY_STATES, "pending"],
+        "description": "pending: those that wait for a person",
+    },
 )
 
 EXPORTS = ("gantries", "template", "alarms", "incidents", "reports", "audit")
@@ -40,6 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _ROAD,
         _SECTION,
         Parameter("q", {**_TEXT, "description": "part of an id, a name or a stake"}),
+        Parameter("mainsOff", _FLAG),
         Parameter("sort", {**_TEXT, "enum": list(api.SORTS)}),
         *_PAGE,
     ),
@@ -62,6 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
         api.Imported,
         "Add and change the gantries of a CSV file or a workbook, which is the body",
         Parameter("dryRun", _FLAG),
+        body=_TABLE,
         role="admin",
     ),
     _api(
@@ -154,6 +161,7 @@ OPERATIONS: tuple[Operation, ...] = (
         orders.OrderTaken,
         "Order a command of gantries; 202, and the outcomes come one by one",
         body=orders.OrderBody,
+        status=202,
     ),
     _api(
         "getCommand get commands/{id}",
@@ -172,24 +180,25 @@ OPERATIONS: tuple[Operation, ...] = (
     _api("putCards put cards", orders.CardsView, "Set a white list", body=orders.CardsBody),
     _api(
         "getPicture get pictures/{gantry}",
-        ("image/jpeg", "application/octet-stream"),
-        "The picture that a gantry took when its door opened",
-        Parameter("at", {**_MOMENT, "description": "when the door opened"}, required=True),
+        ("image/jpeg", "application/octet-stream", "application/json"),
+        "The picture of a door that opened `at` a time; without `at` the list of those kept here",
+        Parameter("at", {**_MOMENT, "description": "when the door opened"}),
         Parameter("cabinet", _TEXT),
     ),
     _api(
         "listChannels get channels",
-        orders.ChannelList,
-        "The last values of Fogslink channels",
-        _GANTRY,
+        orders.ChannelsList,
+        "The gantries with a Fogslink device",
         _ROAD,
         *_PAGE,
     ),
+    _api("getChannels get channels/{gantry}", orders.ChannelValues, "The channels of a gantry"),
     _api(
-        "setChannels post channels",
+        "setChannel post channels/{gantry}",
         orders.OrderTaken,
-        "Send values for channels of a gantry; 202",
-        body=orders.SetChannelsBody,
+        "Set the period or the type of a channel; 202, and its outcome stands with the channels",
+        body=orders.SetChannelBody,
+        status=202,
     ),
     _api(
         "readStream get stream",

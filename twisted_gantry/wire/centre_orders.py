@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Meta
 
 from twisted_gantry.wire.centre_api import Cursor, GantryId, Text
-from twisted_gantry.wire.local_api import DANGERS, Shape, Time, Wish, one_of
+from twisted_gantry.wire.local_api import DANGERS, ErrorDetail, Shape, Time, Wish, one_of
 
-COMMAND_OUTCOMES = ("queued", "sent", "done", "failed", "refused", "expired", "unknown")
-"""What became of a command at one gantry: without an answer to what was sent it is `unknown`, and
-never tried again.
+ORDER_STATES = ("queued", "sent", "done", "failed", "refused", "expired", "unknown")
+"""What became of a command at one gantry: one that was sent and not answered is `unknown`, and
+never sent again.
 """
 MOST_GANTRIES = 50_000
 
@@ -62,30 +62,37 @@ class OrderCannot(Shape, frozen=True):
     message_zh: str = ""
 
 
+class Unable(Shape, frozen=True):
+    """A gantry that cannot get a command, and why."""
+
+    gantry: str
+    reason: str = ""
+    reason_zh: str = ""
+
+
 class OrderPreview(Shape, frozen=True):
-    """What a command would do: `gantries` would get it, those of `cannot` would not; what it
-    endangers. Of `cannot` there are 1000 at most, `refused` counts all.
+    """What a command would do: `able` of the `gantries` get it, `unable` has the first 1,000 of the
+    others. `does` names what it does; it asks for a confirmation if it endangers something.
     """
 
     gantries: int = 0
-    refused: int = 0
-    cannot: list[OrderCannot] = []
-    maintenance: list[str] = []
-    names: list[str] = []
+    able: int = 0
+    unable: list[Unable] = []
+    does: list[str] = []
     endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
     danger: str | None = None
     danger_zh: str | None = None
 
 
 class OrderOutcome(Shape, frozen=True):
-    """What became of a command at one gantry; `code` is that of its answer, `value` the result of
-    a battery test where that was asked for. `at` is when it ended.
+    """What became of a command at one gantry; `code` is that of its answer, `value` the result of a
+    battery test.
     """
 
     gantry: str
-    outcome: Annotated[str, one_of(COMMAND_OUTCOMES)] = "queued"
-    at: Time = None
+    outcome: Annotated[str, one_of(ORDER_STATES)] = "queued"
     sent_at: Time = None
+    at: Time = None
     code: str | None = None
     detail: str | None = None
     detail_zh: str | None = None
@@ -93,17 +100,17 @@ class OrderOutcome(Shape, frozen=True):
 
 
 class OrderView(Shape, frozen=True, kw_only=True):
-    """`GET /api/v1/commands/{id}`: `counts` has the gantries by outcome, `over` tells whether none
-    is open any more. Secret arguments are masked.
+    """`GET /api/v1/commands/{id}`: `counts` has the gantries by outcome; `over` tells whether every
+    outcome is final.
     """
 
     id: str
     method: str = ""
-    args: dict[str, Any] = {}
+    args: dict[str, str] = {}
+    does: list[str] = []
     by: str = ""
     at: Time = None
     expires_at: Time = None
-    endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
     gantries: int = 0
     counts: dict[str, int] = {}
     over: bool = False
@@ -118,14 +125,25 @@ class OrderList(Shape, frozen=True):
     after: Cursor = None
 
 
-class MethodView(Shape, frozen=True):
-    """A method with one `cmd`, as a form needs it: its fields, and what it endangers."""
+class FieldView(Shape, frozen=True):
+    """A field of a method; `choices` are the texts that are allowed, empty for any."""
 
+    name: str
+    required: bool = True
+    choices: list[str] = []
+
+
+class MethodView(Shape, frozen=True):
+    """What `remotecontrol.do` can be asked, as a form needs it: `given` are the fields that make
+    it what it is, such as `{"cmd": "2"}`; `endangers` is null for what needs no confirmation.
+    """
+
+    name: str
     method: str
-    cmd: str = ""
+    given: dict[str, str] = {}
     en: str = ""
     zh: str = ""
-    fields: list[str] = []
+    fields: list[FieldView] = []
     endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
     danger: str | None = None
     danger_zh: str | None = None
@@ -139,8 +157,7 @@ class MethodList(Shape, frozen=True):
 
 class CardsBody(Wish):
     """`PUT /api/v1/cards`: a white list for a road, or with an empty `road` for all. A card has
-    `cardId`, `validTime` and `invalidTime`, as in the document; a list with a bad card is refused
-    whole. An empty `version`, `yyyyMMddHHmmss`, is the present time; it must be above the last one.
+    `cardId`, `validTime` and `invalidTime`; `version` is `yyyyMMddHHmmss`, by default that of now.
     """
 
     cards: list[Any]
@@ -148,8 +165,25 @@ class CardsBody(Wish):
     road: Text = ""
 
 
+class CardError(Shape, frozen=True):
+    """What is wrong with a row of a white list, which counts from 1; 0 is the list itself."""
+
+    row: int
+    message: str
+    message_zh: str
+
+
+class CardsRefused(Shape, frozen=True):
+    """The 400 of a white list with mistakes: nothing was changed."""
+
+    error: ErrorDetail
+    errors: list[CardError]
+
+
 class CardsView(Shape, frozen=True):
-    """A white list: how many of its gantries have this version, have another one, never asked."""
+    """A white list: how many gantries of its road have this version, have another one, and never
+    asked.
+    """
 
     road: str = ""
     version: str = ""
@@ -162,9 +196,10 @@ class CardsView(Shape, frozen=True):
 
 
 class CardsOfGantry(Shape, frozen=True):
-    """Which white list a gantry has; null where it never asked."""
+    """Which white list a gantry has, null where it never asked, and which it should have."""
 
     gantry: str
+    road: str = ""
     version: str | None = None
     wanted: str | None = None
     at: Time = None
@@ -178,26 +213,80 @@ class CardsList(Shape, frozen=True):
     after: Cursor = None
 
 
-class ChannelView(Shape, frozen=True):
-    """The last value of a Fogslink channel."""
+class PictureView(Shape, frozen=True):
+    """A picture that the centre keeps."""
 
     gantry: str
-    channel: str
-    value: Any = None
-    at: Time = None
+    cabinet: str
+    at: Time
 
 
-class ChannelList(Shape, frozen=True):
-    """`GET /api/v1/channels`; `connected` are the gantries of the page with a session now."""
+class PictureList(Shape, frozen=True):
+    """`GET /api/v1/pictures/{gantry}` without `at`: the pictures that the centre keeps."""
 
-    channels: list[ChannelView]
-    connected: list[str] = []
+    pictures: list[PictureView]
+
+
+class ChannelsOf(Shape, frozen=True):
+    """A gantry with a Fogslink device: since when it is connected, null while it is not, and how
+    many of its channels are abnormal.
+    """
+
+    gantry: str
+    connected: Time = None
+    channels: int = 0
+    abnormal: int = 0
+
+
+class ChannelsList(Shape, frozen=True):
+    """`GET /api/v1/channels`: the gantries with a Fogslink device."""
+
+    gantries: list[ChannelsOf]
     after: Cursor = None
 
 
-class SetChannelsBody(Wish):
-    """`POST /api/v1/channels`: values for channels of a gantry, sent as `res300`."""
+class ChannelView(Shape, frozen=True):
+    """The last value of a Fogslink channel; `state` is `1` for a normal one, and an abnormal one
+    has no value. Values are display text.
+    """
 
-    gantry: GantryId
-    values: Annotated[dict[str, Any], Meta(min_length=1, max_length=1000)]
-    confirm: bool = False
+    channel: str
+    state: str = ""
+    value: str | None = None
+    at: Time = None
+
+
+WISH_OUTCOMES = ("waiting", "sent", "set", "not-confirmed", "unanswered", "expired")
+
+
+class ChannelWishView(Shape, frozen=True):
+    """A setting of a channel that somebody asked for by `res300`, and what became of that."""
+
+    id: str
+    channel: str
+    period: str | None = None
+    type: str | None = None
+    by: str = ""
+    at: Time = None
+    outcome: Annotated[str, one_of(WISH_OUTCOMES)] = "waiting"
+    code: str | None = None
+    changed_at: Time = None
+
+
+class ChannelValues(Shape, frozen=True):
+    """`GET /api/v1/channels/{gantry}`: the channels, and the newest settings asked for."""
+
+    gantry: str
+    connected: Time = None
+    channels: list[ChannelView] = []
+    wishes: list[ChannelWishView] = []
+
+
+class SetChannelBody(Wish):
+    """`POST /api/v1/channels/{gantry}`: another `period` in seconds, another `type` (0: on change,
+    1: once a period), or both, sent as `res300` once the device is connected.
+    """
+
+    channel: Text
+    period: Annotated[int, Meta(ge=1, le=86_400)] | None = None
+    type: Annotated[int, Meta(ge=0, le=1)] | None = None

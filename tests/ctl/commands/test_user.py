@@ -125,3 +125,13 @@ def test_what_is_not_ours_in_the_file_stays(ctl: Ctl, config: Path) -> None:
     ctl("user", "add", "otto", "--config", str(config), typed="x\n")
     assert users(config)[0] == {"name": "a", "password": {"file": "secret"}}
     assert check_file(config) == []
+
+
+def test_roads(ctl: Ctl, config: Path) -> None:
+    """The roads of a user of a centre are written, listed, and kept when another user is added."""
+    where = ("--config", str(config))
+    ctl("user", "add", "gao", "--token", "--road", "G2", "--road", "G3", *where)
+    ctl("user", "add", "otto", "--token", *where)
+    assert users(config)[0]["roads"] == ["G2", "G3"]
+    shown = json.loads(ctl("user", "list", "--json", *where).stdout)["users"]
+    assert [each.get("roads") for each in shown] == [None, ["G2", "G3"], None]

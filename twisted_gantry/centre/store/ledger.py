@@ -14,6 +14,7 @@ TABLES = (
     """CREATE TABLE ledger (
         front TEXT NOT NULL, hour {int} NOT NULL, what TEXT NOT NULL, total {int} NOT NULL,
         PRIMARY KEY (front, hour, what))""",
+    "CREATE TABLE backlogs (front TEXT PRIMARY KEY, at {real} NOT NULL, oldest {real} NOT NULL)",
 )
 
 STORED, DUPLICATE, LATE, REJECTED = "stored", "duplicate", "late", "rejected"
@@ -60,6 +61,24 @@ def condense(session: Session, before: float) -> None:
         return
     session.run("DELETE FROM ledger WHERE hour > ? AND hour < ?", *values)
     session.many(_ADD, [(front, 0, what, int(total)) for front, what, total in old])
+
+
+def note_backlog(session: Session, front: str, oldest: float) -> None:
+    """Note the oldest stamp, Unix seconds, among late reports that a front has just stored."""
+    session.run(
+        "INSERT INTO backlogs VALUES (?, ?, ?) ON CONFLICT (front) DO UPDATE SET"
+        " at = excluded.at, oldest = excluded.oldest",
+        *(front, session.now(), oldest),
+    )
+
+
+def oldest_backlog(session: Session, within: float) -> float | None:
+    """Return the oldest stamp that any front noted in the last `within` seconds; None if all that
+    came since then is fresh.
+    """
+    now = session.now()
+    [(oldest,)] = session.rows("SELECT min(oldest) FROM backlogs WHERE at > ?", now - within)
+    return None if oldest is None else float(oldest)
 
 
 def totals(session: Session, since: float = 0.0) -> dict[str, int]:

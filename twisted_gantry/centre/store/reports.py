@@ -86,6 +86,8 @@ def store(
     channels.merge(session, [each.report for each in fresh])
     _mark_late(session, late)
     _count(session, filing, verdicts, at)
+    if late:
+        ledger.note_backlog(session, filing.front, min(each.filed for each in late))
     return verdicts
 
 

@@ -3,6 +3,7 @@
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import (
     alarms,
+    audit,
     cards,
     channel_wishes,
     channels,
@@ -28,7 +29,7 @@ from twisted_gantry.centre.store.sql import POSTGRESQL, definition
 _FIRST = (
     *(reports, ledger, states, alarms, incidents, registry),
     *(leases, mutes, notices, processes, troubles),
-    *(commands, pictures, cards),
+    *(commands, pictures, cards, audit),
     *(channels, channel_wishes, cloud_sessions),
     *(sealing, refusals),
 )

@@ -135,6 +135,32 @@ def incident_views(
     raise NotImplementedError
 
 
+def incident_view(session: Session, incident: int, roads: Roads = None) -> Struck | None:
+    """Return one incident, None for an unknown one."""
+    raise NotImplementedError
+
+
+def open_incidents(session: Session, roads: Roads = None) -> int:
+    """Return how many incidents last."""
+    where, values = ("", []) if roads is None else (" AND road {in}", [sorted(roads)])
+    [(number,)] = session.rows(
+        f"SELECT count(*) FROM incidents WHERE ended IS NULL{where}",  # noqa: S608
+        *values,
+    )
+    return int(number)
+
+
+def open_alarms(session: Session, roads: Roads = None) -> int:
+    """Return how many alarms are open."""
+    mine = " AND gantry IN (SELECT id FROM gantries WHERE road {in})"
+    where, values = ("", []) if roads is None else (mine, [sorted(roads)])
+    [(number,)] = session.rows(
+        f"SELECT count(*) FROM alarms WHERE ended IS NULL{where}",  # noqa: S608
+        *values,
+    )
+    return int(number)
+
+
 def alarm_rate(session: Session, seconds: float = 3600.0, roads: Roads = None) -> int:
     """Return how many alarms that are not late began within the last `seconds`."""
     raise NotImplementedError

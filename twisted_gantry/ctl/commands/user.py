@@ -29,7 +29,7 @@ INSTALLED = "/etc/gantry/site.toml"
 """The configuration that scripts/install-service writes."""
 TOKEN_BYTES = 32
 _HEAD = "# Written by gantryctl user: hashes of passwords and tokens. Comments are not kept.\n"
-_KEYS = ("name", "role", "password", "token")
+_KEYS = ("name", "role", "roads", "password", "token")
 
 Table = dict[str, Any]
 
@@ -89,6 +89,8 @@ def _written(user: Table) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, dict):  # { file = "…" }
         return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_value, value))}]"
     return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -152,13 +154,27 @@ def user() -> None:
     default=Role.VIEWER.value,
     help="What the user may do (viewer). · 角色（viewer）。",
 )
+@click.option(
+    "--road",
+    "roads",
+    multiple=True,
+    metavar="ROAD",
+    help="All that the user sees at a centre; may be given again. · 在中心只能查看和操作的路线，"
+    "可多次给出。",
+)
 @click.option("--token", is_flag=True, help="Make a token instead of a password. · 生成令牌。")
 @click.option("--replace", is_flag=True, help="Replace a user of that name. · 替换同名用户。")
 @_CONFIG
 @json_option
 @click.pass_context
 def add(
-    context: click.Context, name: str, role: str, token: bool, replace: bool, config: Path
+    context: click.Context,
+    name: str,
+    role: str,
+    roads: tuple[str, ...],
+    token: bool,
+    replace: bool,
+    config: Path,
 ) -> int:
     """Add the user NAME with a password, which is asked for, or with a token, which is shown once.
 
@@ -172,6 +188,8 @@ def add(
         raise Trouble("bad-user-name", Exit.USAGE, name=name, reason=wrong)
     made = secrets.token_urlsafe(TOKEN_BYTES) if token else ""
     entry: Table = {"name": same_name(name), "role": role}
+    if roads:
+        entry["roads"] = list(roads)
     if token:
         entry["token"] = hash_token(made)
     else:
@@ -209,6 +227,7 @@ def list_users(context: click.Context, config: Path) -> int:
         {
             "name": str(each.get("name")),
             "role": str(each.get("role", Role.VIEWER.value)),
+            **({"roads": each["roads"]} if "roads" in each else {}),
             "password": "password" in each,
             "token": "token" in each,
         }

@@ -30,9 +30,12 @@ KERNEL_BYTES = 128 * 1024
 
 
 class Ring:
-    """The last events as they are sent, numbered without gaps from `first` to before `next`."""
+    """The last events as they are sent, numbered without gaps from `first` to before `next`; at
+    most `events` of them, and about `size` bytes.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, events: int | None = None, size: int | None = None) -> None:
+        self._most_events, self._most_bytes = events or RING_EVENTS, size or RING_BYTES
         self.first = self.next = 1
         self._frames: deque[bytes] = deque()
         self._bytes = 0
@@ -44,7 +47,7 @@ class Ring:
         self._frames.append(frame)
         self._bytes += len(frame)
         self.next += 1
-        while len(self._frames) > RING_EVENTS or self._bytes > RING_BYTES:
+        while len(self._frames) > self._most_events or self._bytes > self._most_bytes:
             self._bytes -= len(self._frames.popleft())
             self.first += 1
 

@@ -69,19 +69,25 @@ class EventStream(NamedService):
     `stalled` (disconnected) and `full` (refused). A stop ends every answer.
     """
 
-    def __init__(self, name: str, clock: IReactorTime, epoch: str) -> None:
+    within = LOOK_WITHIN
+    """Seconds for one look."""
+
+    def __init__(
+        self, name: str, clock: IReactorTime, epoch: str, ring: Ring | None = None
+    ) -> None:
         super().__init__(name)
         self.counts: Counter[str] = Counter(
             dict.fromkeys(("opened", "resumed", "dropped", "stalled", "full"), 0)
         )
         self._clock, self._epoch = clock, epoch
-        self._ring = Ring()
+        self._ring = ring or Ring()
         self._readers: set[Reader] = set()
         self._snapshot: tuple[int, tuple[bytes, ...]] = (0, ())
         self._awake = False
         self._ready = False  # the first look is over
         self._looking: Deferred[Any] | None = None
         self._commented = 0.0
+        self._failing = False
         self._look_later = Later(clock, self._look)
         self._sleep_later = Later(clock, self._sleep)
 
@@ -203,7 +209,7 @@ class EventStream(NamedService):
         if self._looking is not None:
             return  # a reading under way serves new readers as well
         reading = self._looking = ensureDeferred(self._found())
-        reading.addTimeout(LOOK_WITHIN, self._clock)
+        reading.addTimeout(self.within, self._clock)
         reading.addCallback(self._looked)
         reading.addErrback(self._look_failed)
 
@@ -211,13 +217,15 @@ class EventStream(NamedService):
         return await self.look()
 
     def _look_failed(self, failure: Failure) -> None:
-        _log.failure("the stream cannot tell what changed", failure)
+        if not self._failing:
+            _log.failure("the stream cannot tell what changed", failure)
+        self._failing = True
         self._looking = None
         if self._readers:
             self._look_later.start(LOOK)
 
     def _looked(self, found: Any) -> None:
-        self._looking = None
+        self._looking, self._failing = None, False
         if not self._readers:
             return
         self._look_later.start(LOOK)
