@@ -16,8 +16,8 @@ _LOCK = 0x64617973  # of PostgreSQL's advisory locks: "days"
 
 _COLUMNS = """
     gantry TEXT NOT NULL, stamp {real} NOT NULL, method TEXT NOT NULL, digest {bytes} NOT NULL,
-    id {int} NOT NULL, received_at {real} NOT NULL, late {int} NOT NULL, told TEXT NOT NULL,
-    body {bytes} NOT NULL, PRIMARY KEY (gantry, stamp, method, digest)"""
+    id {int} NOT NULL, received_at {real} NOT NULL, late {int} NOT NULL DEFAULT 0,
+    told TEXT NOT NULL, body {bytes} NOT NULL, PRIMARY KEY (gantry, stamp, method, digest)"""
 
 TABLES = (
     "CREATE TABLE days (day {int} PRIMARY KEY)",

@@ -1,5 +1,6 @@
 """PostgreSQL through psycopg 3. Needs the extra `twisted-gantry[postgres]`."""
 
+import struct
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -10,8 +11,9 @@ from psycopg.errors import Diagnostic
 
 from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.model import Row
+from twisted_gantry.centre.store import arrays
 from twisted_gantry.centre.store.engine import Connection, Fault, Unusable
-from twisted_gantry.centre.store.sql import POSTGRESQL, for_postgresql
+from twisted_gantry.centre.store.sql import POSTGRESQL, for_postgresql, row_types
 
 T = TypeVar("T")
 
@@ -65,22 +67,22 @@ class PostgresSession:
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> psycopg.Cursor[Row]:
         # Binary parameters would need the exact type of each column.
-        return self._db.execute(for_postgresql(sql).encode(), values)
+        return self._db.execute(for_postgresql(sql), values)
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         if "{rows:" in sql:
             self._unnest(sql, rows)
             return
         with self._db.cursor() as cursor:
-            cursor.executemany(for_postgresql(sql).encode(), rows)
+            cursor.executemany(for_postgresql(sql), rows)
 
     def many_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> list[Row]:
         cursor = self._unnest(sql, rows)
         return cursor.fetchall() if cursor is not None else []
 
     def _unnest(self, sql: str, rows: Iterable[Sequence[Any]]) -> psycopg.Cursor[Row] | None:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        return self._db.execute(for_postgresql(sql).encode(), columns) if columns else None
+        columns = arrays.columns(row_types(sql), rows)
+        return self._db.execute(for_postgresql(sql), columns) if columns else None
 
     def now(self) -> float:
         [(seconds,)] = self.rows("SELECT extract(epoch FROM clock_timestamp())::float8")
@@ -92,6 +94,7 @@ class PostgresConnection:
 
     def __init__(self, db: psycopg.Connection[Row], read_only: bool) -> None:
         self._db = db
+        arrays.register(db)
         self._session = PostgresSession(db)
         self._warnings: list[str] = []
         db.add_notice_handler(self._noticed)
@@ -199,7 +202,7 @@ def _check(db: psycopg.Connection[Row]) -> None:
 
 def postgres_fault(error: Exception) -> Fault:
     """Sort an error of PostgreSQL. Values that psycopg cannot hand over are rejected as well."""
-    if isinstance(error, UnicodeEncodeError | OverflowError):
+    if isinstance(error, UnicodeEncodeError | OverflowError | struct.error):
         return Fault.REJECTED
     if not isinstance(error, psycopg.Error):
         return Fault.LOST if isinstance(error, OSError) else Fault.MISTAKE

@@ -1,32 +1,51 @@
 """Stores reports: the one transaction of the centre."""
 
-import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from twisted_gantry.centre.fold import told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import channels, days, ledger, rejected, seen
 from twisted_gantry.centre.store.days import DAY, day_of, table_of
+from twisted_gantry.centre.store.packing import packed
 from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
 from twisted_gantry.centre.store.states import Fresh, fold_reports
 
 MOST = 1000
 """Reports of one transaction, at most."""
+_AT_ONCE = 100  # transactions whose numbers a front takes at once
 
 TABLES = (
     *days.TABLES,
     *seen.TABLES,
     *rejected.TABLES,
-    f"{{postgresql}} CREATE SEQUENCE report_ids INCREMENT BY {MOST}",
+    f"{{postgresql}} CREATE SEQUENCE report_ids INCREMENT BY {MOST * _AT_ONCE}",
     "{sqlite} CREATE TABLE report_ids (last {int} NOT NULL)",
     "{sqlite} INSERT INTO report_ids VALUES (1)",
 )
 
 Fold = Callable[[Session, Sequence[Fresh]], Sequence[Verdict]]
 """Changes states and alarms by new reports, in their order; returns STORED or LATE for each."""
+
+
+class Ids:
+    """Hands out numbers for reports, which no other front has."""
+
+    def __init__(self) -> None:
+        self._next = self._end = 0
+
+    def take(self, session: Session) -> int:
+        """Return the first of `MOST` numbers."""
+        if session.engine == SQLITE:
+            [(first,)] = session.rows("UPDATE report_ids SET last = last + ? RETURNING last", MOST)
+            return int(first)
+        if self._next == self._end:  # a sequence knows no rollback: the rest is for later groups
+            [(self._next,)] = session.rows("SELECT nextval('report_ids')")
+            self._end = self._next + MOST * _AT_ONCE
+        self._next += MOST
+        return self._next - MOST
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,7 @@ class Filing:
     front: str
     keep_days: int = 90
     fold: Fold = fold_reports
+    ids: Ids = field(default_factory=Ids)
 
 
 _Key = tuple[str, float, str, bytes]  # gantry, stamp, method, digest
@@ -44,8 +64,8 @@ _AGAIN_WITHIN = 240.0
 read may send the same words each period, and they are news: an alarm that comes back, for example.
 """
 _INSERT = """INSERT INTO {table}
-    (gantry, stamp, method, digest, id, received_at, late, told, body)
-    {{rows:text,real,text,bytes,int,real,int,text,bytes}}
+    (gantry, stamp, method, digest, id, received_at, told, body)
+    {{rows:text,real,text,bytes,int,real,text,bytes}}
     ON CONFLICT DO NOTHING RETURNING id"""
 
 _LATE = {
@@ -70,7 +90,7 @@ def store(
     """Store at most `MOST` reports with all that they change; returns what became of each. `at` is
     now, Unix seconds.
     """
-    first = _ids(session)
+    first = filing.ids.take(session)
     new = _insert(session, filing, reports, first)
     fresh = [
         Fresh(first + place, report, _filed_at(filing, report))
@@ -89,15 +109,6 @@ def store(
     if late:
         ledger.note_backlog(session, filing.front, min(each.filed for each in late))
     return verdicts
-
-
-def _ids(session: Session) -> int:
-    """Return the first of `MOST` numbers that no other transaction has."""
-    if session.engine == POSTGRESQL:
-        [(first,)] = session.rows("SELECT nextval('report_ids')")
-    else:
-        [(first,)] = session.rows("UPDATE report_ids SET last = last + ? RETURNING last", MOST)
-    return int(first)
 
 
 def _by_reception(filing: Filing, report: Received) -> bool:
@@ -126,7 +137,7 @@ def _insert(session: Session, filing: Filing, reports: Sequence[Received], first
         rows = tables.setdefault(day_of(stamp), {})
         if key not in rows:
             told, body = told_text(report.told), packed(report.body)
-            rows[key] = (*key, number, report.received_at, 0, told, body)
+            rows[key] = (*key, number, report.received_at, told, body)
     new: set[int] = set()
     for day in sorted(tables):
         rows = tables[day]
@@ -177,13 +188,3 @@ def _count(session: Session, filing: Filing, verdicts: Sequence[Verdict], at: fl
         ledger.DUPLICATE: found[Verdict.DUPLICATE],
     }
     ledger.add(session, filing.front, at, counts)
-
-
-def packed(body: bytes) -> bytes:
-    """Return a body as it is stored."""
-    return zlib.compress(body, 1)
-
-
-def unpacked(column: bytes) -> bytes:
-    """Return the body of a report that is stored."""
-    return zlib.decompress(column)

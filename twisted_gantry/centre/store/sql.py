@@ -37,9 +37,9 @@ _FOR_UPDATE = re.compile(r"\s+FOR UPDATE( SKIP LOCKED)?\s*$")
 
 
 @lru_cache(maxsize=4096)
-def for_postgresql(sql: str) -> str:
+def for_postgresql(sql: str) -> bytes:
     """Return a statement as psycopg takes it."""
-    return _TOKENS.sub(lambda found: _postgresql(found[0]), sql)
+    return _TOKENS.sub(lambda found: _postgresql(found[0]), sql).encode()
 
 
 def _postgresql(part: str) -> str:
@@ -51,6 +51,13 @@ def _postgresql(part: str) -> str:
         arrays = ", ".join(f"%s::{_ARRAYS[each]}" for each in part[6:-1].split(","))
         return f"SELECT * FROM unnest({arrays})"  # noqa: S608
     return part.replace("%", "%%")
+
+
+@lru_cache(maxsize=4096)
+def row_types(sql: str) -> tuple[str, ...]:
+    """Return the types of the macro `{rows:…}` of a statement."""
+    found = re.search(r"\{rows:([a-z,]+)\}", sql)
+    return tuple(found[1].split(",")) if found else ()
 
 
 @lru_cache(maxsize=4096)
