@@ -35,7 +35,7 @@ class Ring:
     """
 
     def __init__(self, events: int | None = None, size: int | None = None) -> None:
-        self._most_events, self._most_bytes = events or RING_EVENTS, size or RING_BYTES
+        self._most_events, self._most_bytes = events, size
         self.first = self.next = 1
         self._frames: deque[bytes] = deque()
         self._bytes = 0
@@ -47,7 +47,8 @@ class Ring:
         self._frames.append(frame)
         self._bytes += len(frame)
         self.next += 1
-        while len(self._frames) > self._most_events or self._bytes > self._most_bytes:
+        events, size = self._most_events or RING_EVENTS, self._most_bytes or RING_BYTES
+        while len(self._frames) > events or self._bytes > size:
             self._bytes -= len(self._frames.popleft())
             self.first += 1
 
