@@ -1,6 +1,7 @@
 """The configuration of the centre, and the options of `twistd gantry-centre`."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -100,9 +101,10 @@ def test_the_command_line_wins() -> None:
 
 
 def options(*words: str) -> Settings:
-    parsed = Options()
+    parsed: Any = Options()  # type: ignore[no-untyped-call]
     parsed.parseOptions(list(words))
-    return parsed.settings
+    settings: Settings = parsed.settings
+    return settings
 
 
 def test_options() -> None:
