@@ -39,7 +39,7 @@ _SINGLE = f"""
         g.name, g.road, g.stake, CASE WHEN {_EMERGENCY} THEN 1 ELSE 0 END
     FROM alarms a LEFT JOIN gantries g ON g.id = a.gantry
     WHERE a.ended IS NULL AND a.late = 0
-        AND ({_EMERGENCY} OR (a.incident IS NULL AND a.known <= ?))
+        AND ({_EMERGENCY} OR (a.incident IS NULL AND a.began_received <= ?))
     ORDER BY a.id"""  # noqa: S608
 
 

@@ -1,0 +1,145 @@
+"""What people are to be told, of what the database has."""
+
+from tests.centre.store import rows
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.store import care, mutes, troubles
+from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.centre.store.news import LOOSE, NewsReader
+from twisted_gantry.centre.store.troubles import Found
+from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
+from twisted_gantry.testing.clock import ManualClock
+
+DOOR, SMOKE = "cabinet-1.front-door-open", "cabinet-1.smoke"
+
+
+def told(session: Session) -> dict[str, Notice]:
+    return {each.name: each for each in NewsReader().read(session).notices}
+
+
+async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
+    """A regional failure is one notice with its gantries; smoke is told besides; late is not."""
+
+    def job(session: Session) -> None:
+        region = rows.incident(session, of=None)
+        own = rows.incident(session, "front-door-open", "G3")
+        for number in range(40):
+            rows.gantry(session, f"G{number}")
+            rows.alarm(session, of=f"G{number}", incident=region)
+            rows.alarm(session, "cabinet-1.on-battery", f"G{number}", region)
+        rows.alarm(session, DOOR, "G3", own)
+        rows.alarm(session, SMOKE, "G3", region)
+        rows.alarm(session, "cabinet-1.overload", "G4", late=True)
+        rows.alarm(session, "cabinet-1.overload", "G5", at=session.now() - LOOSE)
+        rows.alarm(session, "cabinet-1.overload", "G6")
+
+        found = told(session)
+        assert set(found) == {
+            *(f"incident-{region}", f"incident-{own}", f"G3.{SMOKE}", "G5.cabinet-1.overload")
+        }
+        whole = found[f"incident-{region}"]
+        assert (whole.severity, whole.en) == (
+            CRITICAL,
+            "G42 East: mains abnormal at 40 gantries",
+        )
+        assert whole.zh == "G42 East：40个门架市电异常"
+        assert len(whole.parts) == 40
+        assert not whole.emergency
+        door = found[f"incident-{own}"]
+        assert (door.severity, door.parts) == (WARNING, ())
+        assert door.en == "G42 K1+200 North G3 (G3): the front door is open"
+        assert door.zh == "G42 K1+200 North G3（G3）：前门打开"
+        smoke = found[f"G3.{SMOKE}"]
+        assert smoke.emergency
+        assert smoke.urgent
+
+    await store.write(job)
+
+
+async def test_people_are_not_called_for_what_they_muted_or_saw(store: InlineStore) -> None:
+    """An incident is acknowledged or muted when all of it is; a new alarm in it is news."""
+
+    def job(session: Session) -> None:
+        rows.gantry(session, "G1")
+        which = rows.incident(session)
+        rows.alarm(session, incident=which)
+        rows.alarm(session, SMOKE, incident=which)
+        name = f"incident-{which}"
+        care.acknowledge(session, care.incident(session, which), "Li")
+        assert told(session)[name].acknowledged
+        rows.alarm(session, "cabinet-1.overload", incident=which)
+        assert not told(session)[name].acknowledged
+        care.unacknowledge(session, care.incident(session, which))
+
+        care.shelve(session, care.alarm(session, "G1", "cabinet-1.overload"), 60.0, "Li")
+        assert not told(session)[name].muted
+        care.shelve(session, care.incident(session, which), 60.0, "Li")
+        assert told(session)[name].muted
+        care.unshelve(session, care.incident(session, which))
+        assert not told(session)[name].muted
+
+        mutes.begin(session, mutes.place(road="G42"), 60.0, "Li")
+        found = told(session)
+        assert found[name].muted
+        assert not found[f"G1.{SMOKE}"].muted
+
+    await store.write(job)
+
+
+async def test_what_is_muted_does_not_make_an_incident_critical(store: InlineStore) -> None:
+    """The severity is the worst of what people want to be called for."""
+
+    def job(session: Session) -> None:
+        which = rows.incident(session)
+        rows.alarm(session, incident=which)
+        rows.alarm(session, DOOR, incident=which)
+        assert told(session)[f"incident-{which}"].severity == CRITICAL
+        care.shelve(session, care.alarm(session, "G1", "cabinet-1.mains-abnormal"), 60.0, "Li")
+        assert told(session)[f"incident-{which}"].severity == WARNING
+
+    await store.write(job)
+
+
+async def test_an_incident_that_spreads_is_news(memory: InlineStore) -> None:
+    """The id of the notice changes with the scope alone; the parts follow the gantries."""
+    reader = NewsReader()
+    which = await memory.write(rows.incident)
+    await memory.write(lambda session: rows.alarm(session, incident=which))
+    [alone] = (await memory.read(reader.read)).notices
+    await memory.write(lambda s: s.run("UPDATE incidents SET gantry = NULL, gantries = 2"))
+    await memory.write(lambda session: rows.alarm(session, of="G2", incident=which))
+    [two] = (await memory.read(reader.read)).notices
+    await memory.write(lambda session: rows.alarm(session, of="G3", incident=which))
+    [three] = (await memory.read(reader.read)).notices
+    assert alone.id != two.id == three.id
+    assert (alone.parts, two.parts, three.parts) == ((), ("G1", "G2"), ("G1", "G2", "G3"))
+
+
+async def test_faults_of_the_centre_are_told(store: InlineStore) -> None:
+    """Each process has its own; two with one fault have names of their own; what ends is gone."""
+    clock = Found("centre.clock", WARNING, "the clock is wrong", "时钟偏差")
+
+    def job(session: Session) -> None:
+        troubles.note(session, "one", [clock])
+        troubles.note(session, "two", [clock, Found("x.y", CRITICAL, "x", "x")])
+        assert set(told(session)) == {"centre.clock", "centre.clock@two", "x.y"}
+        first = told(session)["centre.clock"]
+        troubles.note(session, "one", [Found("centre.clock", WARNING, "worse", "更糟")])
+        again = told(session)["centre.clock"]
+        assert (again.id, again.en) == (first.id, "worse")
+        troubles.note(session, "one", [])
+        assert set(told(session)) == {"centre.clock", "x.y"}
+        troubles.end_of_gone(session, ["one"])
+        assert told(session) == {}
+
+    await store.write(job)
+
+
+async def test_what_is_told_by_itself_waits_for_an_incident(
+    memory: InlineStore, clock: ManualClock
+) -> None:
+    """An alarm is told without an incident only when no worker makes any for long."""
+    await memory.write(rows.alarm)
+    clock.advance(LOOSE - 1)
+    assert await memory.read(told) == {}
+    clock.advance(1)
+    assert set(await memory.read(told)) == {"G1.cabinet-1.mains-abnormal"}
