@@ -52,6 +52,11 @@ class Answer:
         return str(content["error"]["code"])
 
     @property
+    def error_code(self) -> str:
+        """The code of an error, which may also say more, such as in Chinese."""
+        return str(self.json["error"]["code"])
+
+    @property
     def code(self) -> str:
         assert self.status == 200
         return str(self.json["code"])

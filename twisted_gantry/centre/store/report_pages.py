@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store.days import day_of, existing, table_of
-from twisted_gantry.centre.store.reports import unpacked
+from twisted_gantry.centre.store.packing import unpacked
 
 ReportKey = tuple[float, int]
 """The stamp by which a report is filed, and its id."""
