@@ -4,28 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
+from tests.centre.workers.people import Faulty
 from tests.support import TestClock, fired
-from twisted_gantry.centre.interfaces import Job, NotStored, Session
+from twisted_gantry.centre.interfaces import Job, Session
 from twisted_gantry.centre.store import leases
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.leases import LEASE, Lease, NotHeld
 from twisted_gantry.centre.workers.lease import GRACE, LONGEST, Duty, Hold
-
-
-class Faulty:
-    """A store that a test takes down, or lets hang."""
-
-    def __init__(self, store: InlineStore) -> None:
-        self.down = self.hangs = False
-        self._store = store
-
-    def write(self, job: Job[Any]) -> Deferred[Any]:
-        if self.hangs:
-            return Deferred()
-        return fail(NotStored("the disk is full")) if self.down else self._store.write(job)
 
 
 class Worker:
