@@ -7,7 +7,10 @@ import pytest
 import pytest_twisted
 from twisted.internet.defer import ensureDeferred
 
+from tests.centre import postgres
 from tests.centre.store.rig import Rig, no_fold
+from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
 
 
@@ -30,3 +33,13 @@ def server(tmp_path: Path) -> Iterator[Rig]:
     made = Rig("postgresql", tmp_path)
     yield made
     pytest_twisted.blockon(ensureDeferred(made.close()))
+
+
+@pytest.fixture
+def served(filing: Filing) -> Iterator[InlineStore]:
+    """An empty store without threads in PostgreSQL: for properties, which take no parameters."""
+    url = postgres.new_database()
+    opened = InlineStore(PostgresEngine(url), filing)
+    yield opened
+    opened.close()
+    postgres.drop_database(url)

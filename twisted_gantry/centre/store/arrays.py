@@ -97,3 +97,10 @@ def columns(kinds: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[Array]:
     """Return the columns of rows; an empty list for no rows."""
     values = list(zip(*rows, strict=True))
     return [ARRAYS[kind](column) for kind, column in zip(kinds, values, strict=bool(values))]
+
+
+def of_texts(values: Sequence[Any]) -> Any:
+    """Return a list for the macro `{in}`: an array if it has texts, which are the many."""
+    if values and all(type(value) is str for value in values):
+        return TextArray(values)
+    return list(values)

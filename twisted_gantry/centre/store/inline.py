@@ -1,6 +1,8 @@
 """A store without threads, for tests and previews: each call is a transaction at once."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -12,7 +14,7 @@ from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import ledger
 from twisted_gantry.centre.store.days import make
 from twisted_gantry.centre.store.engine import Engine
-from twisted_gantry.centre.store.reports import Filing, days_of, store
+from twisted_gantry.centre.store.reports import Filing, Ids, days_of, store
 from twisted_gantry.centre.store.schema import migrate
 from twisted_gantry.centre.store.sqlite import MemoryEngine
 
@@ -31,6 +33,12 @@ class InlineStore:
         self._writing = engine.connect()
         self._reading = engine.connect(read_only=True)
         migrate(self._writing)
+
+    def beside(self, front: str) -> "InlineStore":
+        """Return another front of the same database, over the same connections."""
+        other = copy(self)
+        other._filing = replace(self._filing, front=front, ids=Ids())
+        return other
 
     def put(self, report: Received) -> Deferred[Verdict]:
         return execute(lambda: self.put_all([report])[0])

@@ -66,7 +66,8 @@ class PostgresSession:
         return self._execute(sql, values).rowcount
 
     def _execute(self, sql: str, values: tuple[Any, ...]) -> psycopg.Cursor[Row]:
-        # Binary parameters would need the exact type of each column.
+        if "{in}" in sql:
+            values = tuple(arrays.of_texts(v) if isinstance(v, list | tuple) else v for v in values)
         return self._db.execute(for_postgresql(sql), values)
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
