@@ -4,6 +4,7 @@ import sys
 
 from scripts.benchmarks import (
     alarm,
+    centre,
     cfos,
     decode,
     drain,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "alarm": alarm.main,
     "notify": notify.main,
     "idle": idle.main,
+    "centre": centre.main,
     "cfos": cfos.main,
     "decode": decode.main,
     "images": images.main,

@@ -15,6 +15,14 @@ def bar(what: str, value: float, unit: str, limit: float, *, least: bool = False
     return met
 
 
+def goal(what: str, value: float, must: float, stretch: float) -> bool:
+    """Print a ratio beside what it must be and what it should be; True if it is what it must be."""
+    verdict = "stretch" if value >= stretch else "met" if value >= must else "MISSED"
+    bars = f"must ≥ {must:g}, stretch ≥ {stretch:g}"
+    print(f"  {what:<58} {value:>10.2f} times {bars}: {verdict}", flush=True)
+    return value >= must
+
+
 def figure(what: str, value: float, unit: str) -> None:
     """Print a figure that has no bar."""
     print(f"  {what:<58} {value:>10.2f} {unit}", flush=True)

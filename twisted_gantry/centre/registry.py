@@ -7,7 +7,7 @@ import hmac
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from hashlib import sha256
+from hashlib import blake2b
 from secrets import token_bytes
 from typing import Any
 
@@ -35,7 +35,7 @@ def digest_of(given: str | Secret | None) -> bytes:
     text = given.reveal() if isinstance(given, Secret) else given
     if not text or len(text) > LONGEST_CODE:
         return _NONE
-    return hmac.digest(_KEY, text.encode("utf-8", "surrogatepass"), sha256)
+    return blake2b(text.encode("utf-8", "surrogatepass"), key=_KEY, digest_size=32).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,8 @@ ONE = Gantry(
     "116,39",
     "http://192.0.2.1:3699/remotecontrol.do",
     "E1",
-    Secret("code"),
-    Secret("key"),
+    Secret("the code"),
+    Secret("the key"),
 )
 
 
@@ -37,30 +37,32 @@ async def test_a_front_follows_the_registry(store: InlineStore, clock: ManualClo
     assert (registry.ready, registry.version) == (False, -1)
     registry.startService()
     assert (registry.ready, registry.version) == (True, 0)
-    await store.write(lambda s: stored.put(s, [ONE, Gantry("12", auth=Secret("code"))], SEALING))
+    await store.write(
+        lambda s: stored.put(s, [ONE, Gantry("12", auth=Secret("the code"))], SEALING)
+    )
     clock.advance(1)
     entry = registry.by_id("G1")
     assert entry is not None
     assert entry.gantry == ONE
     assert registry.by_eq_sn("E1") is entry
     assert registry.by_id("012.0") is registry.by_id("12")
-    assert registry.knows_code(digest_of("code"))
-    assert entry.has_key(digest_of(b"key".decode()))
-    assert not entry.has_key(digest_of("code"))
+    assert registry.knows_code(digest_of("the code"))
+    assert entry.has_key(digest_of("the key"))
+    assert not entry.has_key(digest_of("the code"))
     await store.write(lambda s: stored.put(s, [Gantry("G1", "new")], SEALING))
     clock.advance(1)
     changed = registry.by_id("G1")
     assert changed is not None
-    assert changed.gantry == Gantry("G1", "new", auth=Secret("code"), api_key=Secret("key"))
+    assert changed.gantry == Gantry("G1", "new", auth=Secret("the code"), api_key=Secret("the key"))
     assert registry.by_eq_sn("E1") is None
     assert await store.write(lambda s: stored.remove(s, "G1")) is True
     assert await store.write(lambda s: stored.remove(s, "G1")) is False
     clock.advance(1)
     assert registry.by_id("G1") is None
-    assert registry.knows_code(digest_of("code"))  # of the other gantry
+    assert registry.knows_code(digest_of("the code"))  # of the other gantry
     await store.write(lambda s: stored.put(s, [Gantry("12", auth=Secret(""))], SEALING))
     clock.advance(1)
-    assert not registry.knows_code(digest_of("code"))
+    assert not registry.knows_code(digest_of("the code"))
     found = registry.by_id("12")
     assert found is not None
     assert not found.has_code(digest_of(""))
@@ -88,8 +90,8 @@ async def test_codes_lie_sealed(memory: InlineStore) -> None:
     """The database has no secret in a form that can be read, and gives none without the key."""
     await memory.write(lambda s: stored.put(s, [ONE], SEALING))
     rows = await memory.read(lambda s: s.rows("SELECT * FROM gantries"))
-    assert "code" not in str(rows)
-    assert "key" not in str(rows)
+    assert "the code" not in str(rows)
+    assert "the key" not in str(rows)
     bare = await memory.read(lambda s: stored.gantry(s, "G1"))
     assert bare is not None
     assert (bare.auth, bare.api_key, bare.name) == (None, None, "一号门架")
@@ -125,7 +127,7 @@ async def test_a_damaged_row_costs_itself(memory: InlineStore, clock: ManualCloc
     entry = registry.by_id("G2")
     assert entry is not None
     assert not entry.has_code(digest_of("x"))
-    assert registry.knows_code(digest_of("code"))
+    assert registry.knows_code(digest_of("the code"))
     assert str(registry.trouble) == "codes that the key file cannot open, set them anew: G2"
     await memory.write(lambda s: stored.put(s, [Gantry("G2", auth=Secret("x"))], SEALING))
     clock.advance(1)

@@ -84,6 +84,7 @@ class Method(StrEnum):
     PICTURE = "getCabinetImageVedio"  # spelt so
 
 
+_METHODS = {each.value: each for each in Method}
 MONITOR = frozenset({Method.COMPUTER_STATUS, Method.CABINET_STATUS, Method.CARDS})
 REMOTE_CONTROL = frozenset({Method.COMPUTER_CONTROL, Method.CABINET_CONTROL, Method.PICTURE})
 
@@ -255,14 +256,14 @@ def _check_fields(
             raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{key} is missing or no text")
     if gantry_id is not None and given != same_id(gantry_id):
         raise EtcRefused(EtcCode.BAD_PARAMETERS, f"gantryId is not {gantry_id}")
-    method = next((each for each in methods if each.value == name), None)
-    if method is None:
+    method = _METHODS.get(name or "")
+    if method is None or method not in methods:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, f"unknown method {str(name)[:40]!r}")
     if FIELDS_KEY[method] not in fields:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, f"{FIELDS_KEY[method]} is missing")
     time_stamp = number_of(fields.get("timeStamp"))
-    seconds = whole(time_stamp)
-    if not reports and (seconds is None or not 0 <= seconds < _MOST_SECONDS):
+    seconds = 0 if reports else whole(time_stamp)
+    if seconds is None or not 0 <= seconds < _MOST_SECONDS:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, "timeStamp is not Unix seconds")
     return Request(given or "", method, time_stamp, fields[FIELDS_KEY[method]])
 
@@ -277,6 +278,8 @@ def same_id(node: Any) -> str | None:
     no id.
     """
     text = text_of(node)
+    if text and text[0].isalpha():  # most gantryIds
+        return text
     match = _ID.fullmatch((text or "")[:_LONGEST_ID])
     return match[1] if match and text and len(text) <= _LONGEST_ID else text or None
 

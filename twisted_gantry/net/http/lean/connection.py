@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.net import direct
 from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.budget import Slices
 from twisted_gantry.net.http.lean.request import Handler, LeanRequest
@@ -21,7 +22,6 @@ from twisted_gantry.net.slots import Progress, Slot
 _log = Logger()
 
 MOST_HEAD = 16 * 1024  # bytes of a request line with its headers
-MOST_HEADERS = 100
 MOST_IN_FLIGHT = 64
 """Requests of one connection that wait for their answers; then nothing more is read."""
 UNREAD_S = 30.0  # seconds that a peer may leave answers unread
@@ -133,7 +133,6 @@ class LeanConnection(TwistedProtocol):
     def _fresh(self) -> None:
         self._url = b""
         self._headers: dict[bytes, bytes] = {}
-        self._number = self._head = 0
         self._length = -1
         self._expects = b""
         self._request: LeanRequest | None = None
@@ -251,13 +250,11 @@ class LeanConnection(TwistedProtocol):
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._count(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._number += 1
-        self._count(len(name) + len(value))
         if self._request is not None:
-            return  # behind a chunked body
+            self._trailer(len(name) + len(value))
+            return
         name = name.lower()
         if name in self._server.wanted:
             known = self._headers.get(name)
@@ -267,9 +264,10 @@ class LeanConnection(TwistedProtocol):
         elif name == b"expect":
             self._expects = value.lower()
 
-    def _count(self, size: int) -> None:
-        self._head += size
-        if (self._head > MOST_HEAD or self._number > MOST_HEADERS) and not self._closing:
+    def _trailer(self, size: int) -> None:
+        """Skip a header behind a chunked body; the bytes of a head are counted in slices."""
+        self._unparsed += size + 2
+        if self._unparsed > MOST_HEAD and not self._closing:
             self._refuse("long-head", _LONG_HEAD)
 
     def on_headers_complete(self) -> None:
@@ -344,15 +342,14 @@ class LeanConnection(TwistedProtocol):
         exchange = _Exchange(end, server.now)
         self._pending.append(exchange)
         self._slot.answering = True
-        answer.addErrback(self._failed)
-        answer.addCallback(self._answered, exchange)
+        answer.addCallbacks(self._answered, self._failed, (exchange,), {}, (exchange,))
         if len(self._pending) >= MOST_IN_FLIGHT:
             self._reading.hold("in flight")
 
-    def _failed(self, failure: Failure) -> bytes:
+    def _failed(self, failure: Failure, exchange: _Exchange) -> None:
         _log.failure("a request could not be answered", failure)
         self._server.counts["failed"] += 1
-        return self._server.handler.late
+        self._answered(self._server.handler.late, exchange)
 
     def _answered(self, answer: bytes, exchange: _Exchange) -> None:
         if not exchange.reply:
@@ -382,7 +379,7 @@ class LeanConnection(TwistedProtocol):
                 break
             data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
-            self.transport.write(data)  # may call pauseProducing
+            direct.write(self.transport, data)  # may call pauseProducing
         if not pending:
             self._slot.answering = False
             if self._closing and not out:
