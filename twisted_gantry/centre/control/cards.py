@@ -140,8 +140,7 @@ def _is_version(text: str) -> bool:
 
 
 def _packed(given: Sequence[Any] | bytes) -> tuple[int, bytes]:
-    rows = rows_of(given) if isinstance(given, bytes) else given
-    cards = checked(rows)
+    cards = checked(rows_of(given), 2) if isinstance(given, bytes) else checked(given)
     return len(cards), zlib.compress(msgspec.json.encode(cards), 6)
 
 
@@ -163,8 +162,10 @@ def rows_of(content: bytes) -> list[dict[str, Any]]:
         raise CardsRefused([CardError(0, f"no CSV file: {error}", "不是CSV文件")]) from None
 
 
-def checked(rows: Sequence[Any]) -> list[Card]:
-    """Return the cards of a list. Raises CardsRefused with the mistakes by row."""
+def checked(rows: Sequence[Any], first: int = 1) -> list[Card]:
+    """Return the cards of a list. Raises CardsRefused with the mistakes by row; `first` is the row
+    of the first card.
+    """
     if not rows:
         en, zh = "an empty list, which every gantry refuses", "名单为空，门架会拒绝"
         raise CardsRefused([CardError(0, en, zh)])
@@ -173,12 +174,13 @@ def checked(rows: Sequence[Any]) -> list[Card]:
         raise CardsRefused([CardError(0, en, zh)])
     errors: list[CardError] = []
     cards: dict[str, Card] = {}
-    for row, raw in enumerate(rows, start=1):
+    for number, raw in enumerate(rows, start=1):
         card = _checked(raw, cards)
         if isinstance(card, Card):
             cards[card.card_id] = card
         elif len(errors) < MOST_ERRORS:
-            errors.append(CardError(row, f"card {row} {card.en}", f"第{row}张卡{card.zh}"))
+            said = f"card {number} {card.en}", f"第{number}张卡{card.zh}"
+            errors.append(CardError(number + first - 1, *said))
     if errors:
         raise CardsRefused(errors)
     return list(cards.values())
