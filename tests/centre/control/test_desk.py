@@ -7,8 +7,9 @@ import pytest
 from tests.centre.control.rig import ME, UNLOCK, UPDATE, CentreRig, unlock
 from twisted_gantry.centre.control.desk import ConfirmNeeded, NoGantry
 from twisted_gantry.centre.control.order import Asker, Choice, order_of
-from twisted_gantry.centre.store import commands
+from twisted_gantry.centre.store import retention
 from twisted_gantry.centre.store.commands import OrderState, OtherCommand
+from twisted_gantry.centre.store.retention import YEAR
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.controls import CONTROLS, names_of
 from twisted_gantry.wire.secret import Secret
@@ -176,14 +177,14 @@ async def test_commands_and_outcomes_come_in_pages(rig: CentreRig) -> None:
 
 
 async def test_old_commands_are_forgotten(rig: CentreRig) -> None:
-    """What is over is removed after its time; an order that still waits keeps its command."""
+    """Commands are kept for a year, with their outcomes."""
     rig.sender()
     old = await rig.submit(UPDATE)
     rig.clock.run(2)
-    rig.peers["G1"].how = None
-    waits = await rig.submit(UPDATE)
+    rig.clock.rightNow += (YEAR + 1) * 86_400
+    young = await rig.submit(UPDATE)
     rig.clock.run(2)
-    later = rig.clock.now() + 1000
-    await rig.store.write(lambda session: commands.forget(session, later))
-    assert [each.id for each in await rig.desk.list(ME)] == [waits]
+    assert await rig.store.write(lambda session: retention.step(session, 90)) is False
+    assert [each.id for each in await rig.desk.list(ME)] == [young]
+    assert (await rig.outcome(young)).state is OrderState.DONE
     assert await rig.desk.get(old, ME) is None

@@ -79,7 +79,6 @@ async def test_the_life_of_orders(store: InlineStore) -> None:
     older = await store.read(lambda s: commands.listed(s, roads={"G2"}, limit=9, after="a3"))
     assert [each.id for each in older] == ["a1"]
     assert await store.read(lambda s: commands.listed(s, roads={"G7"}, limit=9)) == []
-    assert await store.write(lambda s: commands.forget(s, s.now() + 1e6)) == 1
 
 
 def test_two_workers_never_claim_one_order() -> None:

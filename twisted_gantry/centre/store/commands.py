@@ -29,7 +29,9 @@ TABLES: tuple[str, ...] = (
     "CREATE INDEX orders_queued ON orders (gantry, asked, command) WHERE state = 'queued'",
     "CREATE INDEX orders_turn ON orders (asked, command, gantry) WHERE state = 'queued'",
     "CREATE INDEX orders_expiry ON orders (expires) WHERE state = 'queued'",
-    "CREATE INDEX orders_gantry ON orders (gantry, asked)",
+    "CREATE INDEX orders_gantry ON orders (gantry, stamp)",
+    "CREATE INDEX orders_asked ON orders (asked)",
+    "CREATE INDEX commands_asked ON commands (asked)",
 )
 
 
@@ -343,17 +345,3 @@ def _order(row: Row) -> OrderSeen:
     gantry, state, code, message, message_zh, result, sent_at, ended_at = row
     told = None if result is None else json.loads(result)
     return OrderSeen(gantry, OrderState(state), code, message, message_zh, told, sent_at, ended_at)
-
-
-def forget(session: Session, before: float) -> int:
-    """Remove commands that expired before a time, Unix seconds, and are over."""
-    old = "(SELECT id FROM commands WHERE expires < ?)"
-    session.run(
-        f"DELETE FROM orders WHERE command IN {old} AND state NOT IN ('queued', 'sent')",  # noqa: S608
-        before,
-    )
-    return session.run(
-        "DELETE FROM commands WHERE expires < ?"
-        " AND NOT EXISTS (SELECT 1 FROM orders WHERE command = commands.id)",
-        before,
-    )

@@ -15,12 +15,16 @@ TABLES: tuple[str, ...] = (
         gantry TEXT NOT NULL, cabinet TEXT NOT NULL, opened_ms {int} NOT NULL,
         fetched_at {real} NOT NULL, name TEXT NOT NULL, content_type TEXT NOT NULL,
         size {int} NOT NULL, body {bytes} NOT NULL, PRIMARY KEY (gantry, cabinet, opened_ms))""",
-    "CREATE INDEX pictures_age ON pictures (fetched_at)",
+    "CREATE INDEX pictures_age ON pictures (fetched_at, size)",
     """CREATE TABLE picture_questions (
         gantry TEXT NOT NULL, cabinet TEXT NOT NULL, opened_ms {int} NOT NULL,
         asked_at {real} NOT NULL, answer TEXT NOT NULL,
         PRIMARY KEY (gantry, cabinet, opened_ms))""",
+    "CREATE INDEX picture_questions_age ON picture_questions (asked_at)",
 )
+
+MOST_BYTES = 2 * 1024**3
+"""Bytes of all pictures; the oldest go first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,20 +91,20 @@ def of_gantry(session: Session, gantry: str, limit: int = 100) -> Collection[Ope
     return [Opening(gantry, cabinet, milliseconds / 1000) for cabinet, milliseconds in rows]
 
 
-def forget(session: Session, before: float, most: int) -> int:
-    """Remove the pictures fetched before a time, Unix seconds, and the oldest beyond `most` bytes.
-    Returns how many.
-    """
-    gone = session.run("DELETE FROM pictures WHERE fetched_at < ?", before)
-    session.run("DELETE FROM picture_questions WHERE asked_at < ?", before)
+def trim(session: Session, most_rows: int, most_bytes: int = MOST_BYTES) -> int:
+    """Remove the oldest pictures beyond `most_bytes`, at most `most_rows`. Returns how many."""
     [(total,)] = session.rows("SELECT coalesce(sum(size), 0) FROM pictures")
-    over = int(total) - most
+    over = int(total) - most_bytes
     if over <= 0:
-        return gone
-    rows = session.rows("SELECT fetched_at, size FROM pictures ORDER BY fetched_at")
-    for fetched_at, size in rows:
+        return 0
+    oldest = session.rows(
+        "SELECT gantry, cabinet, opened_ms, size FROM pictures ORDER BY fetched_at LIMIT ?",
+        most_rows,
+    )
+    gone = 0
+    for *key, size in oldest:
         if over <= 0:
             break
+        gone += session.run(f"DELETE FROM pictures WHERE {_WHICH}", *key)  # noqa: S608
         over -= int(size)
-        gone += session.run("DELETE FROM pictures WHERE fetched_at <= ?", fetched_at)
     return gone

@@ -7,7 +7,7 @@ holds a lease, but a second caller does no harm.
 from dataclasses import dataclass
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store import days, ledger
+from twisted_gantry.centre.store import days, ledger, pictures
 from twisted_gantry.centre.store.days import DAY, day_of
 
 YEAR = 366
@@ -32,11 +32,15 @@ class _Aged:
 _RAW = (
     _Aged("seen", "source, key, digest", "at", "at"),
     _Aged("rejected", "gantry, method, key, digest", "received_at", "received_at"),
+    _Aged("pictures", "gantry, cabinet, opened_ms", "fetched_at", "fetched_at"),
+    _Aged("picture_questions", "gantry, cabinet, opened_ms", "asked_at", "asked_at"),
 )
 _YEARS = (
     _Aged("alarms", "id", "ended", "began"),
     _Aged("incidents", "id", "ended", "since"),
     _Aged("troubles", "id", "ended", "since"),
+    _Aged("orders", "command, gantry", "ended_at", "asked"),
+    _Aged("commands", "id", "expires", "asked"),
 )
 
 
@@ -52,6 +56,7 @@ def step(session: Session, keep_days: int) -> bool:
     removed = [_remove(session, table, raw) for table in _RAW]
     removed += [_remove(session, table, year) for table in _YEARS]
     ledger.condense(session, year)
+    removed.append(pictures.trim(session, SLICE))
     return any(rows >= SLICE for rows in removed)
 
 
