@@ -4,7 +4,6 @@ A door is asked about once by itself: the question is noted before it is sent. `
 the door opened, Unix seconds with milliseconds.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from twisted_gantry.centre.interfaces import Session
@@ -82,7 +81,7 @@ def answered(session: Session, opening: Opening, answer: str) -> None:
     )
 
 
-def of_gantry(session: Session, gantry: str, limit: int = 100) -> Collection[Opening]:
+def of_gantry(session: Session, gantry: str, limit: int = 100) -> list[Opening]:
     """Return the openings of a gantry with a picture here, the newest first."""
     rows = session.rows(
         "SELECT cabinet, opened_ms FROM pictures WHERE gantry = ? ORDER BY opened_ms DESC LIMIT ?",
