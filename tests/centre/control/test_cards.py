@@ -18,7 +18,7 @@ from twisted_gantry.centre.control.cards import (
 )
 from twisted_gantry.centre.control.order import Asker
 from twisted_gantry.centre.model import Gantry
-from twisted_gantry.centre.store import registry
+from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store.cards import CardListSeen, CardsOf, OldVersion
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.net.turns import in_turns
@@ -162,6 +162,11 @@ async def test_who_has_which(rig: CentreRig, lists: CardLists) -> None:
         ("G42", "G4", FIRST),
     ):
         await answers.list_for(gantry, road, version)
+    noted = await rig.store.read(audit.entries)
+    assert [(e.who, e.target, e.details) for e in noted] == [
+        (ME.who, "G4", {"version": SECOND, "cards": 2}),
+        (ME.who, "all", {"version": FIRST, "cards": 1}),
+    ]
     everything = await lists.lists(ME)
     assert everything == [
         CardListSeen("", FIRST, START, ME.who, 1, current=1),

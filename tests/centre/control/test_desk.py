@@ -7,7 +7,7 @@ import pytest
 from tests.centre.control.rig import ME, UNLOCK, UPDATE, CentreRig, unlock
 from twisted_gantry.centre.control.desk import ConfirmNeeded, NoGantry
 from twisted_gantry.centre.control.order import Asker, Choice, order_of
-from twisted_gantry.centre.store import retention
+from twisted_gantry.centre.store import audit, retention
 from twisted_gantry.centre.store.commands import OrderState, OtherCommand
 from twisted_gantry.centre.store.retention import YEAR
 from twisted_gantry.wire.errors import BadMessage
@@ -137,6 +137,29 @@ async def test_the_same_request_is_the_same_command(rig: CentreRig) -> None:
         await rig.submit(unlock(cabinetId="2"), request="r-1")
     assert await rig.submit(unlock(), request="r-2") != first
     assert await rig.submit(unlock(), asker=Asker("wang"), request="r-1") != first
+
+
+async def test_the_audit_has_who_commanded_what(rig: CentreRig) -> None:
+    """One entry a command, with its road; none for one that was not confirmed, or came again."""
+    rig.add("G41", road="G4")
+    with pytest.raises(ConfirmNeeded):
+        await rig.desk.submit(Choice(("G1",)), unlock(), ME)
+    first = await rig.submit(unlock(), request="r")
+    await rig.submit(unlock(), request="r")
+    await rig.desk.submit(Choice(everything=True), UPDATE, ME)
+    every, one = await rig.store.read(audit.entries)
+    assert (one.who, one.action, one.target) == (ME.who, "runCommand", "G1")
+    assert one.details == {
+        "id": first,
+        "does": ["unlock-door"],
+        "cmd": "2",
+        "cabinetId": "1",
+        "unlockDoorId": "1",
+    }
+    assert every.target == "all"
+    assert [e.target for e in await rig.store.read(lambda s: audit.entries(s, roads={"G2"}))] == [
+        "G1"
+    ]
 
 
 async def test_a_person_commands_the_gantries_of_their_roads(rig: CentreRig) -> None:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 
 from twisted_gantry.centre.control.order import Asker
 from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.store import audit
 from twisted_gantry.centre.store import cards as stored
 from twisted_gantry.centre.store.cards import ALL, CardListSeen, CardsOf
 from twisted_gantry.wire.etc.cards import MOST_CARDS, CardFault, read_card
@@ -30,6 +31,8 @@ MOST_ERRORS = 1000
 """Bad rows that are named; the list is refused anyhow."""
 _CACHED = 8  # lists whose answers are kept ready; one of 100,000 cards has 9 MB
 _VERSION = "%Y%m%d%H%M%S"
+ACTION = "putCards"
+"""The name of a change in the audit."""
 COLUMNS = ("cardId", "validTime", "invalidTime")
 
 
@@ -98,6 +101,8 @@ class CardLists:
         def job(session: Session) -> CardListSeen:
             chosen = version or self._next(stored.newest_of(session, road))
             at = stored.put(session, road, chosen, asker.who, number, body)
+            details = {"version": chosen, "cards": number}
+            audit.note(session, asker.who, ACTION, road or "all", road=road, details=details)
             found = [each for each in stored.lists(session) if each.road == road]
             return found[0] if found else CardListSeen(road, chosen, at, asker.who, number)
 

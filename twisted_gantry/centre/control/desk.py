@@ -9,13 +9,15 @@ from twisted.internet.defer import Deferred
 
 from twisted_gantry.centre.control.order import Asker, Choice, Order
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import commands
+from twisted_gantry.centre.store import audit, commands
 from twisted_gantry.centre.store.chosen import WHY, Chosen, chosen
 from twisted_gantry.centre.store.commands import CommandSeen, Ending, OrderState, Placed
 from twisted_gantry.wire.etc.controls import ACCESS, DEVICE, POWER, TOLLING
 
 EXPIRY, LONGEST_EXPIRY = 300.0, 86_400.0
 """Seconds after which a command that was not sent is given up: by default, and at most."""
+ACTION = "runCommand"
+"""The name of a command in the audit."""
 _WORST_FIRST = (TOLLING, POWER, ACCESS, DEVICE)
 
 
@@ -83,6 +85,7 @@ class CommandDesk:
     ) -> Deferred[str]:
         """Hand a command in; fires with its id after the COMMIT. With the `request` of an earlier
         call of the same person it is that command, and nothing is done twice. `expiry` is seconds.
+        The audit has the command in the same transaction.
         Fails with ConfirmNeeded, NoGantry, OtherCommand and NotStored.
         """
         token = self._token()
@@ -95,7 +98,7 @@ class CommandDesk:
             preview, gantries = _preview(session, choice, order, asker)
             if order.dangers and not confirmed:
                 raise ConfirmNeeded(preview)
-            return commands.place(
+            made = commands.place(
                 session,
                 f"{int(session.now() * 1000):011x}{token}",
                 asker.who,
@@ -107,6 +110,16 @@ class CommandDesk:
                 expiry=min(max(expiry, 0.0), LONGEST_EXPIRY),
                 orders=map(_placed, gantries),
             )
+            roads = {each.road for each in gantries}
+            audit.note(
+                session,
+                asker.who,
+                ACTION,
+                _target(choice),
+                road=roads.pop() if len(roads) == 1 else "",
+                details={"id": made, "does": list(order.names), **order.fields},
+            )
+            return made
 
         return self._store.write(job)
 
@@ -155,3 +168,13 @@ def _placed(gantry: Chosen) -> Placed:
         return Placed(gantry.id, gantry.road)
     en, zh = WHY[gantry.cannot]
     return Placed(gantry.id[:40], gantry.road, Ending(OrderState.REFUSED, en, zh))
+
+
+def _target(choice: Choice) -> str:
+    if choice.everything:
+        return "all"
+    if choice.road:
+        return f"{choice.road} {choice.section}".strip()
+    return (
+        choice.gantries[0][:40] if len(choice.gantries) == 1 else f"{len(choice.gantries)} gantries"
+    )

@@ -1,5 +1,6 @@
 """Doors that were opened illegally, by the change times in the reports that tell of them."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import days
 from twisted_gantry.centre.store.days import day_of, table_of
+from twisted_gantry.centre.store.packing import unpacked
 from twisted_gantry.centre.store.pictures import Opening
-from twisted_gantry.centre.store.reports import unpacked
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.etc.commands import parse_local_time
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
@@ -75,19 +76,19 @@ def openings(session: Session, gantry: str, since: float, zone: tzinfo) -> list[
             *(gantry, Method.CABINET_STATUS.value, since, MOST),
         )
         for stamp, body in rows:
-            for cabinet, at in told(unpacked(bytes(body)), stamp, zone):
+            for cabinet, at in told(bytes(body), stamp, zone):
                 opening = Opening(gantry, cabinet, at)
                 found[opening.key] = opening
     return sorted(found.values(), key=lambda each: each.opened_at)
 
 
-def told(body: bytes, stamp: float, zone: tzinfo) -> Iterator[tuple[str, float]]:
-    """Yield the cabinet and the time of each illegal opening in a report; where the change time
-    cannot be read, it is the `stamp` of the report.
+def told(column: bytes, stamp: float, zone: tzinfo) -> Iterator[tuple[str, float]]:
+    """Yield the cabinet and the time of each illegal opening in a report as it is stored; where the
+    change time cannot be read, it is the `stamp` of the report.
     """
     try:
-        fields: Any = salvage_text(body).value
-    except WireError:
+        fields: Any = salvage_text(unpacked(column)).value
+    except (WireError, zlib.error):
         return
     given = fields.get(FIELDS_KEY[Method.CABINET_STATUS]) if isinstance(fields, dict) else None
     for each in reports_of(given):

@@ -12,7 +12,7 @@ from twisted_gantry.centre.control.pictures import (
     TooManyPictures,
 )
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import audit, pictures
+from twisted_gantry.centre.store import pictures
 from twisted_gantry.centre.store.cards import CardListSeen, OldVersion
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.orders import asker_of, no_gantry
@@ -27,8 +27,8 @@ from twisted_gantry.wire.local_api import ErrorDetail
 class Lists:
     """Answers about white lists, and sets them."""
 
-    def __init__(self, store: IReportStore, lists: CardLists, time: TimeText) -> None:
-        self._store, self._lists, self._time = store, lists, time
+    def __init__(self, lists: CardLists, time: TimeText) -> None:
+        self._lists, self._time = lists, time
 
     async def read(self, call: Call) -> api.CardsList:
         road, limit, after = call.text("road"), call.limit(), call.after()
@@ -62,13 +62,6 @@ class Lists:
             raise HttpError(403, "other-road", error.en, error.zh) from None
         except OldVersion as error:
             raise HttpError(409, "old-version", error.en, error.zh) from None
-        details = {"version": made.version, "cards": made.cards}
-        target = made.road or "all"
-        await self._store.write(
-            lambda session: audit.note(
-                *(session, call.who, call.operation.id, target), road=made.road, details=details
-            )
-        )
         return self._list(made)
 
     def _list(self, seen: CardListSeen) -> api.CardsView:

@@ -6,8 +6,6 @@ import msgspec
 
 from twisted_gantry.centre.control.desk import CommandDesk, ConfirmNeeded, NoGantry, Preview
 from twisted_gantry.centre.control.order import Asker, Choice, Order, order_of
-from twisted_gantry.centre.interfaces import IReportStore
-from twisted_gantry.centre.store import audit
 from twisted_gantry.centre.store.chosen import WHY
 from twisted_gantry.centre.store.commands import CommandSeen, OrderSeen, OtherCommand
 from twisted_gantry.centre.web.call import Call
@@ -27,8 +25,8 @@ _OWN = {each.encode_name for each in msgspec.structs.fields(api.OrderBody)}
 class Orders:
     """Hands commands in at the desk, and shows them."""
 
-    def __init__(self, store: IReportStore, desk: CommandDesk, time: TimeText) -> None:
-        self._store, self._desk, self._time = store, desk, time
+    def __init__(self, desk: CommandDesk, time: TimeText) -> None:
+        self._desk, self._time = desk, time
 
     def methods(self, call: Call) -> api.MethodList:
         return api.MethodList([_method(name, each) for name, each in CONTROLS.items()])
@@ -64,14 +62,6 @@ class Orders:
         except OtherCommand:
             text = "this id was used for another command"
             raise HttpError(409, "id-used", text, "该id已用于另一条命令") from None
-        details = {"method": order.method.value, "does": list(order.names), "id": made}
-        target = _target(body)
-        road = body.gantries.road if isinstance(body.gantries, api.GantriesOf) else ""
-        await self._store.write(
-            lambda session: audit.note(
-                *(session, call.who, call.operation.id, target), road=road, details=details
-            )
-        )
         return api.OrderTaken(made)
 
     async def listed(self, call: Call) -> api.OrderList:
@@ -152,13 +142,6 @@ def _fields(args: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
     if args and fields:
         raise BadMessage("the fields stand in args, or beside the method, not in both places")
     return args or fields
-
-
-def _target(body: api.OrderBody) -> str:
-    choice = body.gantries
-    if isinstance(choice, api.GantriesOf):
-        return "all" if choice.all else f"{choice.road} {choice.section}".strip()
-    return choice[0] if len(choice) == 1 else f"{len(choice)} gantries"
 
 
 def _preview(preview: Preview) -> api.OrderPreview:

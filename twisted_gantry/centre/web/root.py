@@ -147,8 +147,8 @@ def _handlers(
     store, time = parts.store, views.time
     gantries = Gantries(store, parts.sealing, views)
     incidents = Incidents(store, views)
-    orders = Orders(store, parts.desk, time)
-    lists = Lists(store, parts.cards, time)
+    orders = Orders(parts.desk, time)
+    lists = Lists(parts.cards, time)
     channels = ChannelAnswers(store, time)
     people = People(store, views, users, parts.targets)
     exports = Exports(store, parts.timezone, parts.now, parts.clock, parts.in_thread)
