@@ -2,37 +2,36 @@
 
 import gc
 import os
+import signal
 import socket
 import sys
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
-from twisted.application.service import IService
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
 from twisted_gantry.centre import demo
-from twisted_gantry.centre.fronts.cloud import CloudFront
-from twisted_gantry.centre.fronts.monitor import MonitorFront
-from twisted_gantry.centre.listening import Place
-from twisted_gantry.centre.registry import Registry
+from twisted_gantry.centre.parts import Parts
 from twisted_gantry.centre.settings import Role, Settings
 from twisted_gantry.centre.store.engine import Engine, Unusable
 from twisted_gantry.centre.store.opening import engine_of, open_store
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing, WrongKey, read_key
 from twisted_gantry.centre.store.store import ReportStore
+from twisted_gantry.centre.workers.pulse import Identity
 from twisted_gantry.logs import LEVELS, MASKS, SPEECH
 from twisted_gantry.net.endpoints import port_of
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
-from twisted_gantry.net.slots import Allowed
-from twisted_gantry.net.systemd import notifier_of
+from twisted_gantry.net.systemd import notifier_of, watchdog_period
+from twisted_gantry.net.timers import GuardedLoop
+from twisted_gantry.settings.tables import ConfigError
 
 _log = Logger()
 KEY = "centre.key"
@@ -60,13 +59,13 @@ class Centre(ServiceGroup):
         read: Callable[[], Settings],
     ) -> None:
         super().__init__()
-        self._settings, self._role, self._folder, self._reactor = settings, role, folder, reactor
+        self._settings, self._folder, self._reactor = settings, folder, reactor
         self._demo, self._daemon, self._read = demo, daemon, read
         self._notifier = notifier_of(os.environ)
         self._store: ReportStore | None = None
-        self.counts: dict[str, Counter[str]] = {}
-        """What the servers count, by their names."""
-        self.name_of_process = f"{socket.gethostname()}-{uuid4().hex[:8]}"
+        self._heart = GuardedLoop(reactor, self._notifier.alive, "the watchdog")
+        place = f"{socket.gethostname()}:{folder}:{settings.monitor.listen}:{role}"
+        self._identity = Identity(f"{socket.gethostname()}-{uuid4().hex[:8]}", place, role)
 
     def startService(self) -> None:
         """Start everything; an error that an operator can correct ends the program with a line."""
@@ -80,6 +79,7 @@ class Centre(ServiceGroup):
 
     def stopService(self) -> Deferred[Any]:
         self._notifier.stopping()
+        self._heart.stop()
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
@@ -95,45 +95,22 @@ class Centre(ServiceGroup):
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         sealing = read_key(Path(settings.store.key) if settings.store.key else self._folder / KEY)
         engine = engine_of(settings.store.url, self._folder)
-        filing = Filing(self.name_of_process, settings.store.retention_days)
+        filing = Filing(self._identity.name, settings.store.retention_days)
         room, size = settings.store.queue, settings.store.max_size
         store = self._store = open_store(engine, filing, self._reactor, room, size)
         self._prepare(engine, sealing)
-        if self._role in ("all", "front"):
-            self._start_fronts(store, sealing)
+        parts = Parts(settings, self._identity, store, sealing, self._reactor, time.time)
+        self.add(parts.pulse())
+        if self._identity.serves:
+            self.add(parts.fronts())
+        if self._identity.works:
+            self.add(parts.workers())
+        # Fronts of one machine have one configuration: only an endpoint of its own is theirs.
+        if self._identity.works or settings.web_given:
+            self.add(parts.web())
         if self._demo:
             self._start_demo()
         self._reactor.callWhenRunning(self._ready)
-
-    def _start_fronts(self, store: ReportStore, sealing: Sealing) -> None:
-        settings, reactor = self._settings, self._reactor
-        registry = Registry(store, sealing, reactor)
-        shared = not settings.store.is_sqlite
-        monitor = MonitorFront(
-            reactor,
-            settings.monitor,
-            store,
-            registry,
-            time.time,
-            tls=settings.server_tls.get("monitor"),
-            shared=shared,
-        )
-        tls = settings.server_tls.get("cloud")
-        counts = self.counts["cloud-tls"] = Counter()
-        place = Place(reactor, "cloud", settings.cloud.listen, counts, tls=tls, shared=shared)
-        cloud = CloudFront(
-            reactor,
-            settings.cloud.listen,
-            place,
-            store,
-            registry,
-            self.name_of_process,
-            time.time,
-            allowed=Allowed(settings.cloud.allowed_clients),
-        )
-        self.counts |= {"monitor": monitor.counts, "cloud": cloud.counts}
-        for part in (registry, monitor, cloud):
-            self.add(cast("IService", part))
 
     def _prepare(self, engine: Engine, sealing: Sealing) -> None:
         """Hold the key against the database, and fill the registry of the demonstration. This
@@ -153,6 +130,24 @@ class Centre(ServiceGroup):
         self.add(demo.build_demo(url, cloud, demo.COMMANDS, self._reactor, time.time))
 
     def _ready(self) -> None:
+        # A collection looks at all that lives. What was made by now lives for ever.
         gc.collect()
         gc.freeze()
         self._notifier.ready()
+        period = watchdog_period(os.environ, os.getpid())
+        if period is not None:
+            self._heart.start(period)
+        if threading.current_thread() is threading.main_thread():
+            call = self._reactor.callFromThread
+            signal.signal(signal.SIGHUP, lambda *_: call(self.reload))
+
+    def reload(self) -> None:
+        """Take the log settings of the configuration; all else needs a restart."""
+        try:
+            log = self._read().log
+        except ConfigError as error:
+            _log.error("the configuration is wrong: {error}", error=str(error))
+            return
+        LEVELS.set(log.levels)
+        SPEECH.set(log.language)
+        _log.info("the settings of the log are read again; all other settings need a restart")
