@@ -95,6 +95,8 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[list[Any]])
 NOTHING_TOLD = "[]"
 _NONE: frozenset[str] = frozenset()
+_HEARD = (Told("report", _NONE, ended=_NONE),)
+"""The state of a gantry whose report tells of no subject: it was heard, and is not silent."""
 
 
 def told_text(told: Sequence[Told]) -> str:
@@ -150,7 +152,7 @@ class GantryFold:
             late = self._is_late(report.told, at)
         elif not late and report.told:
             self._behind(None, None)
-        for each in report.told:
+        for each in report.told or _HEARD:
             known = self.states.get(each.subject)
             if known is None or at >= known.at:
                 self._move(each, at)

@@ -1,6 +1,7 @@
 """People are called once for one thing, whichever worker calls."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from twisted_gantry.centre.store.leases import LEASE
 from twisted_gantry.centre.workers.caller import send_test
 from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.notify.interfaces import NotSent
+from twisted_gantry.notify.plan import PlanState
 from twisted_gantry.notify.target import FAILING_AFTER
 
 SMOKE = "cabinet-1.smoke"
@@ -40,7 +42,7 @@ class Place:
         """Begin an incident with an alarm of each gantry."""
         which: int = self.do(lambda session: rows.incident(session, of=None, since=session.now()))
         for number in range(gantries):
-            self.do(lambda s, n=number: rows.alarm(s, of=f"G{which}-{n}", incident=which))
+            self.do(partial(rows.alarm, of=f"G{which}-{number}", incident=which))
         return which
 
     def end(self, which: int) -> None:
@@ -215,7 +217,7 @@ def test_a_test_message_needs_no_worker(place: Place) -> None:
 
 async def test_both_engines_keep_messages(store: InlineStore) -> None:
     """Messages wait in their order, are counted, and the newest refused ones are kept."""
-    state = notices.PlanState(last=5.0)
+    state = PlanState(last=5.0)
 
     def job(session: Any) -> None:
         assert notices.state(session, "duty") is None

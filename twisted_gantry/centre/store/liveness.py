@@ -26,12 +26,17 @@ def look(session: Session) -> bool:
     """
     now = session.now()
     _end(session, now)
+    more = _begin(session, now)
     session.run(
         "UPDATE alarms SET severity = 'critical' WHERE name = ? AND ended IS NULL "
         "AND severity <> 'critical' AND (began <= ? OR EXISTS (SELECT 1 FROM states s "
         "WHERE s.gantry = alarms.gantry AND s.on_battery = 1))",
         *(SILENT, now - LONG + SILENCE),
     )
+    return more
+
+
+def _begin(session: Session, now: float) -> bool:
     serving = processes.serving_since(session)
     if serving is None or serving > now - SILENCE:
         return False

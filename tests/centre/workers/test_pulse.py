@@ -1,0 +1,130 @@
+"""A process lives, tells what it suffers from, and calls people when the database is away."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.centre.workers.people import Faulty, Receiver, entry, office
+from tests.support import TestClock, fired
+from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
+from twisted_gantry.centre.store import processes, troubles
+from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.centre.store.troubles import Found
+from twisted_gantry.centre.workers.alone import Alone
+from twisted_gantry.centre.workers.pulse import CLOCK, MOST_SKEW, Identity, Pulse
+
+
+class Process:
+    def __init__(self, clock: TestClock, store: InlineStore) -> None:
+        self.clock, self.real, self.store = clock, store, Faulty(store)
+        self.skew = 0.0
+        self.own = OwnTroubles(self.now)
+        self.found: Found | None = None
+        self.receiver = Receiver()
+        self.services: list[Any] = []
+
+    def now(self) -> float:
+        return self.clock.now() + self.skew
+
+    def start(self, role: str) -> None:
+        faulty: Any = self.store
+        checks = [("centre.test", lambda: self.found)]
+        identity = Identity(f"{role}-1", f"host {role}", role)
+        pulse = Pulse(identity, faulty, self.clock, self.now, self.own, checks)
+        alone = Alone([entry(self.receiver)], office(self.clock), self.own)
+        self.services = [pulse, *([alone] if identity.works else [])]
+        for each in self.services:
+            each.startService()
+
+    def run(self, seconds: float) -> None:
+        self.clock.pump([0.5] * round(seconds * 2))
+
+    def stored(self) -> set[str]:
+        """Return the faults that the database has."""
+        [found] = fired(self.real.read(troubles.current))
+        return {each.name for each in found}
+
+    def stop(self) -> None:
+        for each in self.services:
+            fired(each.stopService())
+        self.run(30)
+
+
+@pytest.fixture
+def process(clock: TestClock, memory: InlineStore) -> Iterator[Process]:
+    made = Process(clock, memory)
+    yield made
+    made.stop()
+    assert clock.getDelayedCalls() == []
+
+
+def test_a_process_is_seen_and_leaves(process: Process) -> None:
+    """A front serves; its end is no fault, and takes its faults along."""
+    process.found = Found("centre.test", "warning", "x", "x")
+    process.start("front")
+    process.run(30)
+    [[seen]] = fired(process.real.read(processes.processes))
+    assert (seen.name, seen.place, seen.serving_since) == ("front-1", "host front", seen.started)
+    assert process.stored() == {"centre.test"}
+    process.stop()
+    assert fired(process.real.read(processes.processes)) == [[]]
+    assert process.stored() == set()
+
+
+def test_a_fault_ends_with_its_check(process: Process) -> None:
+    process.start("worker")
+    process.found = Found("centre.test", "warning", "x", "x")
+    process.run(20)
+    assert process.stored() == {"centre.test"}
+    process.found = None
+    process.run(20)
+    assert process.stored() == set()
+
+
+@pytest.mark.parametrize("skew", [MOST_SKEW + 1, -MOST_SKEW - 1])
+def test_clocks_are_compared(process: Process, skew: float) -> None:
+    """A difference of more than five seconds is a fault, which ends when the clock is right."""
+    process.start("worker")
+    process.skew = skew / 2
+    process.run(20)
+    assert process.stored() == set()
+    process.skew = skew
+    process.run(20)
+    assert process.stored() == {CLOCK}
+    process.skew = 0.0
+    process.run(20)
+    assert process.stored() == set()
+
+
+@pytest.mark.parametrize("fault", ["down", "hangs"])
+def test_people_hear_that_the_database_is_away(process: Process, fault: str) -> None:
+    """One call from memory, however long it lasts, and one when the database is back."""
+    process.start("worker")
+    process.run(30)
+    setattr(process.store, fault, True)
+    process.run(600)
+    setattr(process.store, fault, False)
+    process.run(60)
+    assert process.receiver.told == [("raised", [STORE]), ("cleared", [STORE])]
+    assert process.receiver.got[0]["alarms"][0]["severity"] == "critical"
+    assert process.stored() == set()
+
+
+def test_a_store_that_refuses_reports_is_told(process: Process) -> None:
+    """A disk that fills up is told by a worker itself, by a front through the database."""
+    process.start("worker")
+    process.store.trouble = "the disk of the database is 91 % full"
+    process.run(20)
+    assert process.receiver.told == [("raised", [STORE])]
+    assert "91 %" in process.receiver.got[0]["alarms"][0]["message"]
+    assert process.stored() == set()
+
+
+def test_a_front_whose_store_fails_does_not_serve(process: Process) -> None:
+    process.start("front")
+    process.store.trouble = "the disk of the database is 91 % full"
+    process.run(20)
+    assert fired(process.real.read(processes.serving_since)) == [None]
+    assert process.stored() == {STORE}
+    assert process.receiver.got == []
