@@ -53,15 +53,6 @@ class OrderTaken(Shape, frozen=True):
     id: str
 
 
-class OrderCannot(Shape, frozen=True):
-    """A gantry that would not get a command, and why."""
-
-    gantry: str
-    reason: str = ""
-    message: str = ""
-    message_zh: str = ""
-
-
 class Unable(Shape, frozen=True):
     """A gantry that cannot get a command, and why."""
 
@@ -72,7 +63,8 @@ class Unable(Shape, frozen=True):
 
 class OrderPreview(Shape, frozen=True):
     """What a command would do: `able` of the `gantries` get it, `unable` has the first 1,000 of the
-    others. `does` names what it does; it asks for a confirmation if it endangers something.
+    others. `does` names what it does; it asks for a confirmation if it endangers something. People
+    work at those of `maintenance`, the first 1,000.
     """
 
     gantries: int = 0
@@ -82,6 +74,7 @@ class OrderPreview(Shape, frozen=True):
     endangers: Annotated[str | None, one_of((*DANGERS, None))] = None
     danger: str | None = None
     danger_zh: str | None = None
+    maintenance: list[str] = []
 
 
 class OrderOutcome(Shape, frozen=True):

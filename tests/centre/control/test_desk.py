@@ -7,7 +7,7 @@ import pytest
 from tests.centre.control.rig import ME, UNLOCK, UPDATE, CentreRig, unlock
 from twisted_gantry.centre.control.desk import ConfirmNeeded, NoGantry
 from twisted_gantry.centre.control.order import Asker, Choice, order_of
-from twisted_gantry.centre.store import audit, retention
+from twisted_gantry.centre.store import audit, mutes, retention
 from twisted_gantry.centre.store.commands import OrderState, OtherCommand
 from twisted_gantry.centre.store.retention import YEAR
 from twisted_gantry.wire.errors import BadMessage
@@ -71,6 +71,20 @@ async def test_a_command_that_can_hurt_asks_first(rig: CentreRig) -> None:
     assert "3个门架" in asked.zh
     assert await rig.desk.list(ME) == []
     assert await rig.desk.submit(Choice(everything=True), UPDATE, ME)
+
+
+async def test_a_preview_tells_where_people_work(rig: CentreRig) -> None:
+    """They get the command as all others do; who confirms knows of them."""
+    rig.add("G41", road="G4")
+    place = mutes.place(road="G4")
+    await rig.store.write(lambda session: mutes.begin(session, place, 60.0, "li"))
+    choice = Choice(everything=True)
+    preview = await rig.desk.preview(choice, unlock(), ME)
+    assert (preview.able, preview.maintenance) == (2, ["G41"])
+    with pytest.raises(ConfirmNeeded) as caught:
+        await rig.desk.submit(choice, unlock(), ME)
+    assert "people work at 1 of them" in caught.value.en
+    assert "其中1个正在检修" in caught.value.zh
 
 
 async def test_the_worst_danger_is_told(rig: CentreRig) -> None:

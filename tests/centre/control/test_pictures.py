@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
-from twisted.internet.defer import ensureDeferred
 
 from tests.centre.control.rig import AUTH, ME, CentreRig
 from tests.support import fired
@@ -29,8 +28,8 @@ from twisted_gantry.centre.store import pictures as stored
 from twisted_gantry.centre.store import registry
 from twisted_gantry.centre.store.inline import InlineStore, open_memory
 from twisted_gantry.centre.store.pictures import Opening
-from twisted_gantry.centre.workers.lease import Duty
-from twisted_gantry.centre.workers.pictures import DELAY, LASTING, PERIOD, OpenedDoors
+from twisted_gantry.centre.workers.gantry_work import GantryWork
+from twisted_gantry.centre.workers.pictures import DELAY, LASTING, PERIOD
 from twisted_gantry.testing.clock import START, ManualClock
 from twisted_gantry.wire.etc.commands import file_time
 from twisted_gantry.wire.etc.envelope import EtcCode, Method, digest, encode_request, local_time
@@ -185,18 +184,16 @@ def upload(clock: ManualClock, opened: float | str | None, gantry: str = "G1") -
 
 
 class Watch:
-    """The duty of a worker, on a rig."""
+    """The work of a worker, on a rig."""
 
     def __init__(self, rig: CentreRig) -> None:
-        self.doors = OpenedDoors(made(rig), rig.sealing, ZONE)
-        store: Any = rig.store
-        self.duty = Duty(
-            "pictures", "w", store, rig.clock, self.doors.act, PERIOD, ended=self.doors.ended
+        self._work = GantryWork(
+            *("worker", rig.store, rig.sealing, rig.channels(), rig.clock, ZONE, rig.clock.now)
         )
-        self.duty.startService()
+        self._work.startService()
 
     def stop(self) -> None:
-        ensureDeferred(self.duty.stopService())
+        self._work.stopService()
 
 
 async def test_an_illegal_opening_is_photographed_once(rig: CentreRig) -> None:

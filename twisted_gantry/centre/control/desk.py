@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_gantry.centre.control.order import Asker, Choice, Order
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import audit, commands
+from twisted_gantry.centre.store import audit, commands, mutes
 from twisted_gantry.centre.store.chosen import WHY, Chosen, chosen
 from twisted_gantry.centre.store.commands import CommandSeen, Ending, OrderState, Placed
 from twisted_gantry.wire.etc.controls import ACCESS, DEVICE, POWER, TOLLING
@@ -25,7 +25,7 @@ _WORST_FIRST = (TOLLING, POWER, ACCESS, DEVICE)
 class Preview:
     """What a command would do. `able` is the number of gantries that get it; `cannot` are those
     that do not, with the reason. `endangers` is the worst that it can hurt, empty for nothing, and
-    `danger` says how.
+    `danger` says how. People work at those of `maintenance`, which get it all the same.
     """
 
     able: int
@@ -34,6 +34,7 @@ class Preview:
     endangers: str
     danger: str
     danger_zh: str
+    maintenance: Sequence[str] = ()
 
     @property
     def gantries(self) -> int:
@@ -48,8 +49,11 @@ class ConfirmNeeded(Exception):
     def __init__(self, preview: Preview) -> None:
         names, count = ", ".join(preview.names), preview.able
         gantries = "1 gantry" if count == 1 else f"{count} gantries"
+        if works := len(preview.maintenance):
+            gantries += f", people work at {works} of them"
+        zh = f"涉及{count}个门架，其中{works}个正在检修" if works else f"涉及{count}个门架"
         self.en = f"{names} {preview.danger} ({gantries}): it needs a confirmation"
-        self.zh = f"{names}{preview.danger_zh}（涉及{count}个门架）：需要确认"
+        self.zh = f"{names}{preview.danger_zh}（{zh}）：需要确认"
         super().__init__(self.en)
         self.preview = preview
 
@@ -160,7 +164,9 @@ def _preview(
     en = "; ".join(each.danger for each in dangers.values())
     zh = "；".join(each.danger_zh for each in dangers.values())
     able = len(gantries) - len(cannot)
-    return Preview(able, cannot, order.names, worst, en, zh), gantries
+    working = mutes.maintained(session)
+    people = [each.id for each in gantries if each.id in working and not each.cannot]
+    return Preview(able, cannot, order.names, worst, en, zh, people), gantries
 
 
 def _placed(gantry: Chosen) -> Placed:

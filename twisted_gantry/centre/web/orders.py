@@ -154,6 +154,7 @@ def _preview(preview: Preview) -> api.OrderPreview:
         preview.endangers or None,
         preview.danger or None,
         preview.danger_zh or None,
+        list(preview.maintenance[:MOST_UNABLE]),
     )
 
 
