@@ -69,7 +69,7 @@ def test_core_takes_only_enumerations_from_wire(module: Path) -> None:
     """The site knows the wire's qualities and values, quotes what came, and knows no message."""
     taken = {name for name in imported(module) if name.startswith("twisted_gantry.wire")}
     known = {"reading.Quality", "reading.Value", "quote.MASK", "quote.quote"}
-    known |= {"secret.Secret", "secret.shown", "secret.without"}
+    known |= {"secret.Secret", "secret.shown", "secret.without", "causes.Fold", "causes.Graph"}
     known |= {"emergencies.EMERGENCIES", "emergencies.is_emergency"}
     assert taken <= {f"twisted_gantry.wire.{each}" for each in known}
 

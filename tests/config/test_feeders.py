@@ -7,10 +7,10 @@ import pytest
 
 from tests.config.test_full import FULL
 from twisted_gantry.config.load import load
-from twisted_gantry.core.causes import Graph, Link
 from twisted_gantry.devices.kind import DeviceKind
 from twisted_gantry.devices.upscard.driver import kind as ups_card
 from twisted_gantry.settings.tables import ConfigError
+from twisted_gantry.wire.causes import Graph, Link
 
 UPS2 = '[[device]]\nname = "ups2"\nkind = "ups-card"\naddress = "tcp:192.168.1.21:2390"\n'
 

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from twisted_gantry.config.devices import DEVICE_KINDS
 from twisted_gantry.core.alarms import Alarm, Severity
-from twisted_gantry.core.causes import (
+from twisted_gantry.devices.cabinet.points import rules as cabinet_rules
+from twisted_gantry.devices.power import TEXTS
+from twisted_gantry.wire.causes import (
     BEFORE_S,
     LINKS,
     TOGETHER_S,
@@ -23,8 +25,6 @@ from twisted_gantry.core.causes import (
     stands_alone,
     wrong_links,
 )
-from twisted_gantry.devices.cabinet.points import rules as cabinet_rules
-from twisted_gantry.devices.power import TEXTS
 from twisted_gantry.wire.emergencies import EMERGENCIES
 
 W, C = Severity.WARNING, Severity.CRITICAL

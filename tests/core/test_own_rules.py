@@ -9,11 +9,11 @@ from twisted.python.failure import Failure
 
 from twisted_gantry.core.alarms import Alarm, Alarms, Severity
 from twisted_gantry.core.catalogue import Catalogue, PointType
-from twisted_gantry.core.causes import Graph
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.own_rules import OwnRule, OwnRules
 from twisted_gantry.core.points import Points
 from twisted_gantry.core.status import Status
+from twisted_gantry.wire.causes import Graph
 from twisted_gantry.wire.reading import Quality
 
 HOT = "ups1.temperature > 45"

@@ -16,7 +16,6 @@ from twisted_gantry.config.adjusts import read_adjusts
 from twisted_gantry.config.settings import DeviceEntry
 from twisted_gantry.core import interfaces
 from twisted_gantry.core.catalogue import Catalogue, PointType
-from twisted_gantry.core.causes import MAINS, Graph, wrong_links
 from twisted_gantry.core.condition import Condition
 from twisted_gantry.core.interfaces import IDevice, IDeviceKind
 from twisted_gantry.core.points import Points
@@ -24,6 +23,7 @@ from twisted_gantry.net.pem import TlsSettings
 from twisted_gantry.settings.tables import NO_CHECKS, Document, shown
 from twisted_gantry.settings.tables import Path as Place
 from twisted_gantry.settings.tls import with_tls
+from twisted_gantry.wire.causes import MAINS, Graph, wrong_links
 from twisted_gantry.wire.secret import Secret
 
 DEVICE_KINDS = "twisted_gantry.devices"

@@ -13,7 +13,6 @@ from twisted_gantry.bridges.modbus.settings import ModbusTable
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.bridges.nut.settings import NutSettings
 from twisted_gantry.core.bounds import Adjust
-from twisted_gantry.core.causes import Graph
 from twisted_gantry.core.flapping import AlarmSettings
 from twisted_gantry.core.interfaces import IDeviceKind
 from twisted_gantry.core.interlocks.rules import Interlock
@@ -33,6 +32,7 @@ from twisted_gantry.uplinks.etc.uplink import EtcSettings
 from twisted_gantry.uplinks.fogslink.uplink import FogslinkSettings
 from twisted_gantry.web.monitor.endpoint import MonitorSettings
 from twisted_gantry.web.remotecontrol.endpoint import RemoteControlSettings
+from twisted_gantry.wire.causes import Graph
 from twisted_gantry.wire.etc.envelope import TEST_AUTH
 
 

@@ -238,7 +238,7 @@ class IDeviceKind(Interface):
         empty if nothing is. `--check` then names every mistake of a device, not the first alone.
         A kind with parts or rows may have `point_type(name)`: the `PointType` of one of their
         points, None for an unknown one, so that `--check` knows what can be compared with what.
-        A kind may have `causes`: a sequence of `core.causes.Link`, which of its alarms explain
+        A kind may have `causes`: a sequence of `wire.causes.Link`, which of its alarms explain
         which.
         """
 

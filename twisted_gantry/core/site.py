@@ -10,11 +10,11 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.core.alarms import Alarms
-from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.door import CommandDoor
 from twisted_gantry.core.interfaces import IBridge, ICalled, IDevice, IStore, IUplink, unseen
 from twisted_gantry.core.interlocks.watches import Interlocks
 from twisted_gantry.core.points import Points
+from twisted_gantry.wire.causes import Fold, Graph
 
 
 @dataclass(frozen=True)

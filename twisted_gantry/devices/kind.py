@@ -7,9 +7,9 @@ from attrs import define, field
 from zope.interface import implementer
 
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.causes import Links
 from twisted_gantry.core.interfaces import DeviceContext, IDevice, IDeviceKind, WrongSetting
 from twisted_gantry.net.reach import peer_of
+from twisted_gantry.wire.causes import Links
 
 _D = TypeVar("_D", bound=IDevice)
 

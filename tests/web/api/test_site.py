@@ -9,8 +9,8 @@ from twisted.python.failure import Failure
 from tests.http_client import Client, now_of
 from tests.web.small_site import FakeBridge, SmallSite, small_site
 from twisted_gantry.core.alarms import Severity
-from twisted_gantry.core.causes import Graph
 from twisted_gantry.net.outage import WORDS, Cause
+from twisted_gantry.wire.causes import Graph
 from twisted_gantry.wire.reading import Quality
 
 AT_START = "2026-11-21T10:00:00.250+08:00"

@@ -24,7 +24,8 @@ TABLES: tuple[str, ...] = (
     "CREATE INDEX alarms_ended ON alarms (gantry, ended)",
     "CREATE INDEX alarms_began ON alarms (began, id)",
     "CREATE INDEX alarms_of_incident ON alarms (incident)",
-    "CREATE INDEX alarms_loose ON alarms (id) WHERE incident IS NULL AND late = 0",
+    """CREATE INDEX alarms_loose ON alarms (gantry)
+        WHERE incident IS NULL AND (late = 0 OR ended IS NULL)""",
 )
 
 

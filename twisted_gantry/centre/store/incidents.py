@@ -1,17 +1,27 @@
-"""Incidents in the database: open alarms folded by cause, at a gantry or along a road section."""
+"""Incidents in the database: alarms folded by cause, at a gantry or along a section of a road.
 
+The rules are those of `centre/incidents.py`. One worker at a time refreshes the incidents, under a
+lease. All that it needs is in the database, so that another worker goes on where it stopped.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from twisted_gantry.centre.incidents import Case, CausedAlarm, Place, plan
 from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.wire.etc.conditions import CRITICAL, WARNING
 
 TABLES: tuple[str, ...] = (
     """CREATE TABLE incidents (
         id {id}, cause TEXT NOT NULL, severity TEXT NOT NULL, road TEXT NOT NULL,
-        section TEXT NOT NULL, gantry TEXT, since {real} NOT NULL, ended {real},
-        gantries {int} NOT NULL)""",
+        section TEXT NOT NULL, gantry TEXT, since {real} NOT NULL, grew {real} NOT NULL,
+        ended {real}, gantries {int} NOT NULL, merged {int})""",
     "CREATE INDEX incidents_open ON incidents (id) WHERE ended IS NULL",
     "CREATE INDEX incidents_since ON incidents (since, id)",
 )
+
+LOOSE = "incident IS NULL AND (late = 0 OR ended IS NULL)"
+"""An alarm that gets an incident: what came late and is over has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +45,106 @@ def refresh(session: Session) -> bool:
     """Bring the incidents up to date with the alarms; called under a lease, each second. Returns
     whether something changed. `alarms.incident` of each alarm that is not late is set by this.
     """
-    raise NotImplementedError
+    joined = _join(session)
+    return _settle(session) or joined
+
+
+def _join(session: Session) -> bool:
+    """Give each new alarm its incident."""
+    places = {
+        gantry: (road, section)
+        for gantry, road, section in session.rows(
+            "SELECT DISTINCT g.id, g.road, g.section FROM alarms a JOIN gantries g "  # noqa: S608
+            f"ON g.id = a.gantry WHERE {LOOSE}"
+        )
+    }
+    if not places:
+        return False
+    rows = session.rows(
+        "SELECT id, gantry, name, severity, began, incident FROM alarms "  # noqa: S608
+        f"WHERE gantry {{in}} AND (ended IS NULL OR ({LOOSE})) ORDER BY id",
+        sorted(places),
+    )
+    alarms = [CausedAlarm(*row) for row in rows]
+    sizes: dict[Place, int] = {
+        (road, section): count
+        for road, section, count in session.rows(
+            "SELECT road, section, count(*) FROM gantries WHERE pending = 0 GROUP BY road, section"
+        )
+    }
+    cases = plan(alarms, _living(session), places, sizes)
+    for case in sorted(cases, key=lambda each: (each.id is None, each.id or 0)):
+        _write(session, case)
+    return True
+
+
+def _living(session: Session) -> list[Case]:
+    rows = session.rows(
+        "SELECT id, cause, road, section, gantry, since, grew FROM incidents WHERE ended IS NULL"
+    )
+    return [Case(row[0], row[1], (row[2], row[3]), *row[4:]) for row in rows]
+
+
+def _write(session: Session, case: Case) -> None:
+    if case.id is None:
+        [(case.id,)] = session.rows(
+            "INSERT INTO incidents (cause, severity, road, section, gantry, since, grew, gantries) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, 0) RETURNING id",
+            *(case.cause, WARNING, *case.place, case.gantry, case.since, case.grew),
+        )
+    else:
+        session.run(
+            "UPDATE incidents SET cause = ?, gantry = ?, since = ?, grew = ? WHERE id = ?",
+            *(case.cause, case.gantry, case.since, case.grew, case.id),
+        )
+    if case.merged:
+        session.run(
+            "UPDATE incidents SET ended = ?, merged = ? WHERE id {in}",
+            *(session.now(), case.id, case.merged),
+        )
+    ids = _locked(session, case)
+    session.run("UPDATE alarms SET incident = ? WHERE id {in}", case.id, ids)
+
+
+def _locked(session: Session, case: Case) -> Sequence[int]:
+    """Return the alarms that an incident takes in, locked in the order of their ids."""
+    rows = session.rows(
+        "SELECT id FROM alarms WHERE id {in} OR incident {in} ORDER BY id FOR UPDATE",
+        *(case.joined, case.merged),
+    )
+    return [row[0] for row in rows]
+
+
+def _settle(session: Session) -> bool:
+    """Bring what incidents say of their alarms up to date, and end those without an open one. An
+    alarm of a gantry that is no longer in the registry is not open.
+    """
+    found = session.rows(
+        """SELECT i.id, i.severity, i.since, i.gantries, min(a.began), count(DISTINCT a.gantry),
+            max(CASE WHEN a.ended IS NOT NULL OR g.id IS NULL THEN 0
+                WHEN a.severity = ? THEN 2 ELSE 1 END), max(a.ended)
+        FROM incidents i JOIN alarms a ON a.incident = i.id LEFT JOIN gantries g ON g.id = a.gantry
+        WHERE i.ended IS NULL GROUP BY i.id, i.severity, i.since, i.gantries""",
+        CRITICAL,
+    )
+    changed = 0
+    for which, severity, since, gantries, began, struck, worst, last in found:
+        ended = None
+        now = {0: severity, 1: WARNING, 2: CRITICAL}[worst]
+        if worst == 0:
+            ended = session.now() if last is None else last
+            now = _worst_ever(session, which)
+        if (now, began, struck) != (severity, since, gantries) or ended is not None:
+            changed += session.run(
+                "UPDATE incidents SET severity = ?, since = ?, gantries = ?, ended = ? "
+                "WHERE id = ?",
+                *(now, began, struck, ended, which),
+            )
+    return changed > 0
+
+
+def _worst_ever(session: Session, incident: int) -> str:
+    worst = session.rows(
+        "SELECT 1 FROM alarms WHERE incident = ? AND severity = ? LIMIT 1", incident, CRITICAL
+    )
+    return CRITICAL if worst else WARNING

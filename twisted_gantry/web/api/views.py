@@ -10,7 +10,6 @@ from twisted.logger import Logger
 from twisted_gantry.access.people import User
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.core.causes import Fold, Graph
 from twisted_gantry.core.commands.types import CommandType
 from twisted_gantry.core.interfaces import DROPPED, IBridge, ICalled, IDevice, IUplink
 from twisted_gantry.core.interlocks.machine import Kept
@@ -20,6 +19,7 @@ from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 from twisted_gantry.net.times import TimeText
 from twisted_gantry.wire import local_api as shapes
+from twisted_gantry.wire.causes import Fold, Graph
 from twisted_gantry.wire.secret import shown
 
 _log = Logger()

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from math import inf
+from typing import Protocol
 
-from twisted_gantry.core.alarms import Alarm, Severity
 from twisted_gantry.wire.emergencies import EMERGENCIES
+from twisted_gantry.wire.etc.conditions import CRITICAL
 
 BEFORE_S = 60.0
 """How much later than its consequence a cause may be raised: devices are read one after another."""
@@ -30,6 +31,34 @@ while an old alarm stands.
 """
 MAINS = "mains"
 """The supply of a device without `fed_by`, and the word for that in the configuration."""
+
+
+class Caused(Protocol):
+    """An alarm of the gantry or of the centre, as the fold sees it.
+
+    `source` is what it is about, `condition` the last part of its name. `severity` is `warning` or
+    `critical`. Alarms are ordered by `serial`, then `raised_at`, Unix seconds. `subject` is given
+    by an alarm of the site's own rules.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def condition(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def severity(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def serial(self) -> int: ...
+    @property
+    def raised_at(self) -> float: ...
+    @property
+    def active(self) -> bool: ...
+    @property
+    def in_maintenance(self) -> bool: ...
 
 
 class Scope(StrEnum):
@@ -156,7 +185,7 @@ class Graph:
     own: Mapping[str, Links] = field(default_factory=dict)
     links: Links = LINKS
 
-    def fold(self, alarms: Iterable[Alarm]) -> Fold:
+    def fold(self, alarms: Iterable[Caused]) -> Fold:
         """Fold the active alarms among `alarms`. The order of `alarms` does not matter. An alarm of
         the site's own rules explains nothing, whatever its name.
         """
@@ -173,7 +202,7 @@ class Graph:
                 consequences.setdefault(root, []).append(alarm.name)
         return Fold(causes, consequences)
 
-    def into(self, alarm: Alarm) -> Iterator[Link]:
+    def into(self, alarm: Caused) -> Iterator[Link]:
         """Yield the links that may explain an alarm."""
         yield from self._by_consequence.get(alarm.condition, ())
         yield from self._by_consequence.get(alarm.name, ())
@@ -200,7 +229,7 @@ class Graph:
         return False
 
 
-def _age(alarm: Alarm) -> tuple[int, float, str]:
+def _age(alarm: Caused) -> tuple[int, float, str]:
     """Order alarms as they were raised; a clock that was set back does not change that."""
     return alarm.serial, alarm.raised_at, alarm.name
 
@@ -212,14 +241,14 @@ class _Direct:
     an older one. Hence no alarm explains itself.
     """
 
-    def __init__(self, graph: Graph, active: Sequence[Alarm]) -> None:
+    def __init__(self, graph: Graph, active: Sequence[Caused]) -> None:
         self._graph = graph
-        self._by_name: dict[str, list[Alarm]] = defaultdict(list)
+        self._by_name: dict[str, list[Caused]] = defaultdict(list)
         for alarm in active:
             self._by_name[alarm.condition].append(alarm)
             self._by_name[alarm.name].append(alarm)
         self.causes: dict[str, str] = {}
-        first: dict[tuple[str, str], list[Alarm]] = defaultdict(list)
+        first: dict[tuple[str, str], list[Caused]] = defaultdict(list)
         for alarm in active:  # the oldest first
             if stands_alone(alarm.condition):
                 continue
@@ -232,7 +261,7 @@ class _Direct:
             if cause is not None:
                 self.causes[alarm.name] = cause.name
 
-    def _linked(self, alarm: Alarm) -> Alarm | None:
+    def _linked(self, alarm: Caused) -> Caused | None:
         """Return the best cause that a link allows: at the same device, then the newest."""
         found = [
             cause
@@ -257,15 +286,15 @@ class _Direct:
         return True
 
 
-def _may_explain(cause: Alarm, alarm: Alarm) -> bool:
+def _may_explain(cause: Caused, alarm: Caused) -> bool:
     hidden = cause.in_maintenance and not alarm.in_maintenance
     return not hidden and (_critical(cause) or not _critical(alarm))
 
 
-def _critical(alarm: Alarm) -> bool:
-    return alarm.severity is Severity.CRITICAL
+def _critical(alarm: Caused) -> bool:
+    return alarm.severity == CRITICAL
 
 
-def _together(first: Alarm, alarm: Alarm) -> bool:
+def _together(first: Caused, alarm: Caused) -> bool:
     apart = abs(alarm.raised_at - first.raised_at)
     return apart <= TOGETHER_S and _may_explain(first, alarm)
