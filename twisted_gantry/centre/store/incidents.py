@@ -73,7 +73,7 @@ def _join(session: Session) -> bool:
         )
     }
     cases = plan(alarms, _living(session), places, sizes)
-    for case in sorted(cases, key=lambda each: (each.id is None, each.id or 0)):
+    for case in sorted(cases, key=lambda each: (each.id is None, each.id or 0, each.since)):
         _write(session, case)
     return True
 

@@ -103,11 +103,14 @@ def maintenance(session: Session) -> list[Mute]:
     return mutes(session, MAINTENANCE)
 
 
-IN_MAINTENANCE = """EXISTS (SELECT 1 FROM mutes m WHERE m.until > ? AND (
+_AT_WORK = """FROM mutes m WHERE m.until > ? AND (
     (m.kind = 'gantry' AND m.place = g.id)
     OR (m.kind = 'section' AND m.place = g.road AND m.subject = g.section)
-    OR (m.kind = 'road' AND m.place = g.road)))"""
+    OR (m.kind = 'road' AND m.place = g.road))"""
+IN_MAINTENANCE = f"EXISTS (SELECT 1 {_AT_WORK})"
 """Whether people work at the gantry `g` of the registry; the value is the time of the database."""
+MAINTAINED_SINCE = f"(SELECT min(m.since) {_AT_WORK})"
+"""Since when people work at the gantry `g`; NULL if they do not."""
 
 
 def maintained(session: Session) -> frozenset[str]:
