@@ -13,7 +13,7 @@ from twisted.internet.defer import Deferred
 
 from twisted_gantry import __version__
 from twisted_gantry.centre.control.cards import CardLists
-from twisted_gantry.centre.control.channels import Channels
+from twisted_gantry.centre.control.channels import Channels, channels_of
 from twisted_gantry.centre.control.desk import CommandDesk
 from twisted_gantry.centre.control.pictures import Pictures
 from twisted_gantry.centre.fronts.cloud import CloudFront
@@ -27,10 +27,9 @@ from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.store import ReportStore
 from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_web
 from twisted_gantry.centre.workers.caller import Office, send_test
-from twisted_gantry.centre.workers.commands import CommandSender
 from twisted_gantry.centre.workers.duties import Duties
+from twisted_gantry.centre.workers.gantry_work import GantryWork
 from twisted_gantry.centre.workers.pulse import Identity, Pulse
-from twisted_gantry.net.http.client import BoundedClient, persistent_pool, treq_client
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import NamedService, ServiceGroup
@@ -38,7 +37,6 @@ from twisted_gantry.net.slots import Allowed
 from twisted_gantry.net.threads import ThreadClass
 from twisted_gantry.net.tls import ClientTls
 
-COMMANDS_PER_HOST = 4
 WEB_LIMITS = Limits(body=BODY, bodies=4 * BODY, deadline=60.0, connections=256, per_address=64)
 
 
@@ -132,8 +130,9 @@ class Parts:
         retain = partial(retention.step, keep_days=keep_days)
         duties = Duties(name, store, reactor, retain, self._settings.notify, office, self.own)
         pool, channels = self._channels()
-        sender = CommandSender(store, self._sealing, channels, reactor, name)
-        return _group(pool, duties, sender)
+        zone = ZoneInfo(self._settings.centre.timezone)
+        work = GantryWork(name, store, self._sealing, channels, reactor, zone, self._now)
+        return _group(pool, duties, work)
 
     def web(self) -> ServiceGroup:
         """Return the web endpoint: the page and the API."""
@@ -182,9 +181,8 @@ class Parts:
 
     def _channels(self) -> tuple[_Pool, Channels]:
         """Return the client of gantries, and what closes it."""
-        pool = persistent_pool(self._reactor, per_host=COMMANDS_PER_HOST)
-        client = treq_client(self._reactor, pool, tls=ClientTls(self._settings.tls))
-        return _Pool(pool), Channels(BoundedClient(client, self._reactor))
+        pool, channels = channels_of(self._reactor, ClientTls(self._settings.tls))
+        return _Pool(pool), channels
 
     def _reasons(self) -> tuple[list[str], list[str]]:
         return [each.en for each in self.own], []

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.web.client import HTTPConnectionPool
 
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store.chosen import WHY, url_of
@@ -49,13 +49,11 @@ class Channels:
         return ControlChannel(url, gantry.auth, gantry.id, self.client, stamp, GANTRY)
 
 
-def channels(
-    reactor: Any, tls: ClientTls | None = None
-) -> tuple[Channels, Callable[[], Deferred[Any]]]:
-    """Return channels, and what closes their connections. A connection carries one request: on one
-    that was kept, a close by the gantry would leave the outcome of the next command unknown.
+def channels_of(reactor: Any, tls: ClientTls | None = None) -> tuple[HTTPConnectionPool, Channels]:
+    """Return channels and their pool, whose owner closes it. A connection carries one request: on
+    one that was kept, a close by the gantry would leave the outcome of the next command unknown.
     """
-    pool: Any = persistent_pool(reactor)
+    pool = persistent_pool(reactor)
     pool.persistent = False
     client = BoundedClient(treq_client(reactor, pool, tls=tls), reactor, deadline=DEADLINE)
-    return Channels(client), pool.closeCachedConnections
+    return pool, Channels(client)
