@@ -18,9 +18,9 @@ def incident(
     session: Session, cause: str = "mains-abnormal", of: str | None = "G1", since: float = START
 ) -> int:
     [(which,)] = session.rows(
-        "INSERT INTO incidents (cause, severity, road, section, gantry, since, gantries) "
-        "VALUES (?, 'critical', 'G42', 'East', ?, ?, 1) RETURNING id",
-        *(cause, of, since),
+        "INSERT INTO incidents (cause, severity, road, section, gantry, since, grew, gantries) "
+        "VALUES (?, 'critical', 'G42', 'East', ?, ?, ?, 1) RETURNING id",
+        *(cause, of, since, since),
     )
     return int(which)
 

@@ -20,6 +20,7 @@ async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
     """A regional failure is one notice with its gantries; smoke is told besides; late is not."""
 
     def job(session: Session) -> None:
+        rows.alarm(session, SMOKE, "G99")  # of a gantry that is not registered
         region = rows.incident(session, of=None)
         own = rows.incident(session, "front-door-open", "G3")
         for number in range(40):
@@ -114,6 +115,28 @@ async def test_an_incident_that_spreads_is_news(memory: InlineStore) -> None:
     assert (alone.parts, two.parts, three.parts) == ((), ("G1", "G2"), ("G1", "G2", "G3"))
 
 
+async def test_an_incident_that_went_into_another_is_not_over(store: InlineStore) -> None:
+    """It is folded under the one that lives, over several steps, until that one is over."""
+
+    def job(session: Session) -> None:
+        rows.gantry(session, "G1")
+        first, second, third = (rows.incident(session) for _ in range(3))
+        rows.alarm(session, incident=third)
+        merge = "UPDATE incidents SET ended = ?, merged = ? WHERE id = ?"
+        session.run(merge, session.now(), second, first)
+        session.run(merge, session.now(), third, second)
+        found = told(session)
+        assert {each.name: each.cause for each in found.values()} == {
+            f"incident-{third}": "",
+            f"incident-{first}": f"incident-{third}",
+            f"incident-{second}": f"incident-{third}",
+        }
+        session.run("UPDATE alarms SET ended = ?", session.now())
+        assert told(session) == {}
+
+    await store.write(job)
+
+
 async def test_faults_of_the_centre_are_told(store: InlineStore) -> None:
     """Each process has its own; two with one fault have names of their own; what ends is gone."""
     clock = Found("centre.clock", WARNING, "the clock is wrong", "时钟偏差")
@@ -138,6 +161,7 @@ async def test_what_is_told_by_itself_waits_for_an_incident(
     memory: InlineStore, clock: ManualClock
 ) -> None:
     """An alarm is told without an incident only when no worker makes any for long."""
+    await memory.write(lambda session: rows.gantry(session, "G1"))
     await memory.write(rows.alarm)
     clock.advance(LOOSE - 1)
     assert await memory.read(told) == {}

@@ -3,7 +3,7 @@
 from functools import partial
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store import leases, processes, supervision, troubles
+from twisted_gantry.centre.store import leases, ledger, processes, supervision, troubles
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.processes import BEAT, FORGOTTEN, MISSED
 from twisted_gantry.testing.clock import START, ManualClock
@@ -138,3 +138,15 @@ async def test_reports_of_nobody_are_a_fault(memory: InlineStore, clock: ManualC
     assert await centre.look() == set()
     await centre.live(10, "front-1", "worker-1")
     assert await centre.look() == {"centre.no-reports"}
+
+
+async def test_an_old_backlog_is_a_fault(memory: InlineStore, clock: ManualClock) -> None:
+    """While reports come that are more than six hours late, and ten minutes longer."""
+    centre = Centre(clock, memory)
+    await centre.beat("front-1", "worker-1")
+    for ago, found in ((supervision.OLD - 10, set()), (supervision.OLD + 10, {"centre.backlog"})):
+        oldest = clock.now() - ago
+        await memory.write(partial(ledger.note_backlog, front="front-1", oldest=oldest))
+        assert await centre.look() == found
+    await centre.live(600, "front-1", "worker-1")
+    assert await centre.look() == set()

@@ -81,6 +81,7 @@ def test_a_regional_failure_is_one_call(place: Place) -> None:
 
 def test_smoke_is_told_at_once_and_by_itself(place: Place) -> None:
     """An emergency within an incident leaves beside it, whatever people muted."""
+    place.do(partial(rows.gantry, which="G1"))
     place.worker("one")
     which = place.incident()
     place.run(2)

@@ -18,6 +18,7 @@ TABLES: tuple[str, ...] = (
         ended {real}, gantries {int} NOT NULL, merged {int})""",
     "CREATE INDEX incidents_open ON incidents (id) WHERE ended IS NULL",
     "CREATE INDEX incidents_since ON incidents (since, id)",
+    "CREATE INDEX incidents_merged ON incidents (merged) WHERE merged IS NOT NULL",
 )
 
 LOOSE = "incident IS NULL AND (late = 0 OR ended IS NULL)"

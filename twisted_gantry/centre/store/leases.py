@@ -74,8 +74,3 @@ def all_leases(session: Session) -> list[Lease]:
     """Return the leases of all duties, by name, those that are over included."""
     rows = session.rows("SELECT duty, holder, fence, until FROM lease ORDER BY duty")
     return [Lease(*row) for row in rows]
-
-
-def forget(session: Session, duty: str) -> None:
-    """Remove the lease of a duty that is done for good, such as a batch of commands."""
-    session.run("DELETE FROM lease WHERE duty = ?", duty)

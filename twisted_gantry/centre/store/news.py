@@ -14,7 +14,7 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Row
 from twisted_gantry.centre.store import troubles
 from twisted_gantry.centre.store.mutes import IN_MAINTENANCE
-from twisted_gantry.notify.notice import MOST_CONSEQUENCES, Notice
+from twisted_gantry.notify.notice import MOST_CONSEQUENCES, WARNING, Notice
 from twisted_gantry.wire.emergencies import EMERGENCIES
 
 LOOSE = 60.0
@@ -37,10 +37,17 @@ _INCIDENTS = f"""
 _SINGLE = f"""
     SELECT a.id, a.gantry, a.name, a.severity, a.began, a.acked_at, {_MUTED},
         g.name, g.road, g.stake, CASE WHEN {_EMERGENCY} THEN 1 ELSE 0 END
-    FROM alarms a LEFT JOIN gantries g ON g.id = a.gantry
+    FROM alarms a JOIN gantries g ON g.id = a.gantry
     WHERE a.ended IS NULL AND a.late = 0
         AND ({_EMERGENCY} OR (a.incident IS NULL AND a.began_received <= ?))
     ORDER BY a.id"""  # noqa: S608
+_MERGED = """
+    WITH RECURSIVE living (id, root) AS (
+        SELECT id, id FROM incidents WHERE ended IS NULL
+        UNION ALL SELECT i.id, living.root FROM incidents i JOIN living ON i.merged = living.id
+    )
+    SELECT i.id, i.cause, i.since, living.root FROM incidents i JOIN living ON living.id = i.id
+    WHERE living.root <> i.id ORDER BY i.id"""
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,9 @@ class NewsReader:
 
     def read(self, session: Session) -> News:
         now = session.now()
-        notices = (*self._incidents(session, now), *_singles(session, now), *_own(session))
-        return News(notices, now)
+        incidents = list(self._incidents(session, now))
+        merged = _merged(session, {each.name for each in incidents})
+        return News((*incidents, *merged, *_singles(session, now), *_own(session)), now)
 
     def _incidents(self, session: Session, now: float) -> Iterator[Notice]:
         parts: dict[int, tuple[Row, tuple[str, ...]]] = {}
@@ -91,6 +99,20 @@ class NewsReader:
                 parts=known[1],
             )
         self._parts = parts
+
+
+def _merged(session: Session, told: set[str]) -> Iterator[Notice]:
+    """Return incidents that went into others: their alarms last, and people must not hear that they
+    are over. They are folded under what they went into.
+    """
+    for which, cause, since, root in session.rows(_MERGED):
+        if (name := f"incident-{root}") in told:
+            about = condition(cause)
+            yield Notice(
+                *(f"incident-{which}", WARNING, about.en, about.zh, since),
+                cause=name,
+                id=str(which),
+            )
 
 
 def _parts(session: Session, which: int, alarms: int, gantries: int) -> tuple[str, ...]:

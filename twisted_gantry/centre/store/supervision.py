@@ -4,10 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import PERIOD
-from twisted_gantry.centre.store import leases, processes, troubles
+from twisted_gantry.centre.store import leases, ledger, processes, troubles
 from twisted_gantry.centre.store.processes import MISSED, Process
 from twisted_gantry.centre.store.troubles import Found
-from twisted_gantry.notify.notice import CRITICAL
+from twisted_gantry.notify.notice import CRITICAL, WARNING
+
+OLD = 6 * 3600.0
+"""Seconds by which reports come late before that is a fault: longer than most outages of a line."""
+_LATELY = 600.0  # seconds for which the latest late reports are looked at
 
 
 def look(session: Session, duties: Sequence[str]) -> None:
@@ -18,6 +22,7 @@ def look(session: Session, duties: Sequence[str]) -> None:
         *_missed(processes.missed(known, now)),
         *_without_a_worker(session, duties, living, now),
         *_without_reports(session, known, now),
+        *_backlog(session, now),
     ]
     troubles.note(session, troubles.SHARED, found)
     troubles.end_of_gone(session, [each.name for each in living])
@@ -56,3 +61,10 @@ def _without_reports(session: Session, known: Sequence[Process], now: float) -> 
         en = "no report of any gantry for two periods, though a front waits for them"
         zh = "前端正常，但连续两个周期未收到任何门架上报"
         yield Found("centre.no-reports", CRITICAL, en, zh)
+
+
+def _backlog(session: Session, now: float) -> Iterator[Found]:
+    oldest = ledger.oldest_backlog(session, _LATELY)
+    if oldest is not None and oldest < now - OLD:
+        en = "gantries send reports that are more than six hours old"
+        yield Found("centre.backlog", WARNING, en, "门架正在补传六小时以前的数据")
