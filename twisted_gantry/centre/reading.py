@@ -65,50 +65,51 @@ def subject(kind: str, which: str) -> str:
 # -- clean reports
 
 
-class _Check(NamedTuple):
+class Check(NamedTuple):
     """A field of a row, and the spellings that tell that nothing is wrong."""
 
     key: str
     clean: frozenset[Any]
 
 
-_NOT_SUPPORTED = Sentinel.NOT_SUPPORT.value
+NOT_SUPPORTED = Sentinel.NOT_SUPPORT.value
 _DISCHARGING = next(code for code, word in RUNNING_STATES.items() if word == "discharging")
 
 
 def _clean_values(about: ReportCondition) -> frozenset[Any]:
     kind = next(e.kind for e in GROUPS[about.group].fields if e.name == about.field)
     if about.worse == ANY_TEXT:
-        return frozenset({"", _NOT_SUPPORTED})
+        return frozenset({"", NOT_SUPPORTED})
     if not kind.is_flag:  # the running state
-        return frozenset(RUNNING_STATES) - {_DISCHARGING} | {_NOT_SUPPORTED}
+        return frozenset(RUNNING_STATES) - {_DISCHARGING} | {NOT_SUPPORTED}
     better = kind.write(not about.worse)
-    return frozenset({better, int(better), _NOT_SUPPORTED})
+    return frozenset({better, int(better), NOT_SUPPORTED})
 
 
-def _checks(group: str) -> tuple[_Check, ...]:
+def clean_checks(group: str) -> tuple[Check, ...]:
+    """Return the checks of a group's rows that tell that nothing is wrong with them."""
     keys = {each.name: each.key for each in GROUPS[group].fields}
     return tuple(
-        _Check(keys[e.field], _clean_values(e)) for e in CONDITIONS if e.group == group and e.field
+        Check(keys[e.field], _clean_values(e)) for e in CONDITIONS if e.group == group and e.field
     )
 
 
-_ARRAYS = tuple((g.key, _checks(g.name)) for g in GROUPS.values() if g.is_array)
-_OBJECTS = tuple((g.key, _checks(g.name)) for g in GROUPS.values() if not g.is_array)
+_ARRAYS = tuple((g.key, clean_checks(g.name)) for g in GROUPS.values() if g.is_array)
+_OBJECTS = tuple((g.key, clean_checks(g.name)) for g in GROUPS.values() if not g.is_array)
 _WITHOUT_SPD = tuple(each for each in _ARRAYS if each[0] != GROUPS["thunder_spd"].key)
 _MAINS, _SPD = GROUPS["elec"].key, GROUPS["thunder_spd"].key
-_DEAD = LOST_PHASE * NOMINAL_VOLTAGE
+DEAD_V = LOST_PHASE * NOMINAL_VOLTAGE
 _NOTHING: frozenset[str] = frozenset()
 # Cabinets built to 0.36 or older send no `thunderSpd`.
-_UNTOLD_SPD = frozenset(e.name for e in CONDITIONS if e.group == "thunder_spd" and e.field)
-_PLAIN_ID = re.compile(r"[1-9][0-9]{0,8}")
+UNTOLD_SPD = frozenset(e.name for e in CONDITIONS if e.group == "thunder_spd" and e.field)
+PLAIN_ID = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def _clean(fields: Any) -> Told | None:
     """Return what a report without any fault tells, None for one that must be looked at."""
     try:
         which = fields["id"]
-        if _PLAIN_ID.fullmatch(which) is None:
+        if PLAIN_ID.fullmatch(which) is None:
             return None
         has_spd = _SPD in fields
         for key, checks in _ARRAYS if has_spd else _WITHOUT_SPD:
@@ -128,13 +129,13 @@ def _clean(fields: Any) -> Told | None:
             return None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
-    unknown = _NOTHING if has_spd else _UNTOLD_SPD
+    unknown = _NOTHING if has_spd else UNTOLD_SPD
     return Told(f"cabinet-{which}", _NOTHING, unknown, None, False if fields["ups"] else None)
 
 
 def _alive(row: Any) -> bool:
     voltage = row["voltage"]
-    return voltage == _NOT_SUPPORTED or float(voltage) >= _DEAD
+    return voltage == NOT_SUPPORTED or float(voltage) >= DEAD_V
 
 
 # -- all others
@@ -193,7 +194,7 @@ def _dead(row: Readings) -> bool:
     """
     volts, hertz, amperes = (row[name].value for name in ("voltage", "frequency", "current"))
     none = _below(hertz, LOST_PHASE * NOMINAL_HZ) or amperes == 0
-    return _below(volts, _DEAD) and none
+    return _below(volts, DEAD_V) and none
 
 
 def _below(value: Value, limit: float) -> bool:

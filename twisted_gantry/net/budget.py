@@ -88,6 +88,11 @@ class Slices:
         self._next = Timer(clock, self._go_on)
         self._over = self._feeding = False
 
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes wait for their turn, or are fed now."""
+        return self._feeding or self._next.running or self._over
+
     def take(self, data: bytes) -> None:
         """Feed bytes behind those that wait."""
         if self._over:

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from twisted_gantry.centre.clean import read_clean
 from twisted_gantry.centre.control.cards import CardAnswers
 from twisted_gantry.centre.fronts.refused import RefusedRequests
 from twisted_gantry.centre.interfaces import IReportStore, NotStored, QueueFull
@@ -48,6 +49,7 @@ REGISTERED_BURST = 20.0  # gantries that may register themselves at once; then o
 _AUTH, _MD5 = etc.AUTH_HEADER.encode(), etc.MD5_HEADER.encode()
 _TYPE, _FORWARDED, _REAL = b"content-type", b"x-forwarded-for", b"x-real-ip"
 _ANSWERS = {code: etc.answer(code).encode() for code in EtcCode}
+_CABINET = Method.CABINET_STATUS.value
 _DONE = _ANSWERS[EtcCode.SUCCESS]
 _NAMED = re.compile(rb'"\s*gantryId\s*"\s*:\s*"\s*([0-9A-Za-z_-]{1,%d})\s*"' % LONGEST_ID)
 
@@ -112,43 +114,44 @@ class Uploads:
         self._check_code(request, code)
         request.proved()
         body, digest = _checked_content(request)
+        clean = read_clean(body)
+        if clean is not None:  # most reports
+            entry, method = self._entry(clean.gantry_id, code, request), _CABINET
+            stamp, tells = self._stamp_of(clean.time_stamp), clean.told
+        else:
+            entry, checked = self._checked(body, code, request)
+            stamp, method = self._stamp_of(checked.time_stamp), checked.method.value
+            if checked.method is Method.CARDS:
+                return self._cards_for(entry, checked.fields, request)
+            tells = told(checked.method, checked.fields)
+        self.counts[method] += 1
+        return self._put(
+            Received(entry.gantry.id, method, stamp, self._now(), body, digest, tells), request
+        )
+
+    def _checked(self, body: bytes, code: bytes, request: LeanRequest) -> tuple[Entry, etc.Request]:
+        """Check a body of any kind. Raises EtcRefused."""
         entries: list[Entry] = []
-
-        def may(gantry_id: str) -> None:
-            entries.append(self._entry(gantry_id, code, request))
-
         checked = etc.check_body(
             body,
             methods=etc.MONITOR,
             gantry_id=None,
             reports=True,
-            may=may,
+            may=lambda gantry_id: entries.append(self._entry(gantry_id, code, request)),
             numbers_as_text=False,
         )
-        now = self._now()
-        if checked.time_stamp is not None and checked.time_stamp - now > self._skew:
-            ahead = checked.time_stamp - now
+        return entries[0], checked
+
+    def _stamp_of(self, time_stamp: float | None) -> float | None:
+        """Return a time stamp, None for one that means nothing. Raises EtcRefused for the future,
+        and never for the past: backlogs may be old.
+        """
+        if time_stamp is None or time_stamp < 0:
+            return None
+        ahead = time_stamp - self._now()
+        if ahead > self._skew:
             raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is {ahead:.0f} s ahead")
-        self.counts[checked.method.value] += 1
-        gantry = entries[0].gantry
-        if checked.method is Method.CARDS:
-            has = checked.fields.get("curVersion") if isinstance(checked.fields, dict) else None
-            offer = self._cards.list_for(gantry.id, gantry.road, text(has) or "")
-            return offer.addCallbacks(
-                self._offered, lambda failed: self._not_taken(failed, request)
-            )
-        return self._put(
-            Received(
-                gantry.id,
-                checked.method.value,
-                checked.time_stamp if (checked.time_stamp or 0) >= 0 else None,
-                now,
-                body,
-                digest,
-                told(checked.method, checked.fields),
-            ),
-            request,
-        )
+        return time_stamp
 
     def _check_code(self, request: LeanRequest, code: bytes) -> None:
         if not self._registry.ready:
@@ -222,18 +225,17 @@ class Uploads:
         self._bytes += size
         self._waiting[report.gantry] += 1
         putting: Deferred[Any] = self._store.put(report)
+        return putting.addBoth(self._put_done, report, request)
 
-        def done(result: Any) -> bytes:
-            self._bytes -= size
-            self._waiting[report.gantry] -= 1
-            if not self._waiting[report.gantry]:
-                del self._waiting[report.gantry]
-            if isinstance(result, Failure):
-                return self._not_taken(result, request)
-            self.counts["code-1000"] += 1
-            return _DONE
-
-        return putting.addBoth(done)
+    def _put_done(self, result: Any, report: Received, request: LeanRequest) -> bytes:
+        self._bytes -= len(report.body)
+        self._waiting[report.gantry] -= 1
+        if not self._waiting[report.gantry]:
+            del self._waiting[report.gantry]
+        if isinstance(result, Failure):
+            return self._not_taken(result, request)
+        self.counts["code-1000"] += 1
+        return _DONE
 
     def _not_taken(self, failure: Failure, request: LeanRequest) -> bytes:
         if failure.check(QueueFull):
@@ -244,6 +246,13 @@ class Uploads:
             self.counts["failed"] += 1
         why = f"not stored: {failure.getErrorMessage()}"
         return self._refused(EtcRefused(EtcCode.UNKNOWN_EXCEPTION, why), request)
+
+    def _cards_for(self, entry: Entry, fields: Any, request: LeanRequest) -> Answer:
+        self.counts[Method.CARDS.value] += 1
+        has = fields.get("curVersion") if isinstance(fields, dict) else None
+        gantry = entry.gantry
+        offer = self._cards.list_for(gantry.id, gantry.road, text(has) or "")
+        return offer.addCallbacks(self._offered, lambda why: self._not_taken(why, request))
 
     def _offered(self, answer: bytes) -> bytes:
         self.counts["code-1000"] += 1

@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from twisted_gantry.net import direct
 from twisted_gantry.net.addresses import host_of
-from twisted_gantry.net.budget import Slices
+from twisted_gantry.net.budget import SLICE, Slices
 from twisted_gantry.net.http.lean.request import Handler, LeanRequest
 from twisted_gantry.net.http.server import LAST_WORDS_S, Limits
 from twisted_gantry.net.slots import Progress, Slot
@@ -157,7 +157,11 @@ class LeanConnection(TwistedProtocol):
         if not self._begun:
             self._begun = True
             self._slot.reached(Progress.BEGUN)
-        self._slices.take(data)
+        slices = self._slices
+        if len(data) <= SLICE and self._slot.is_proved and not slices.waiting:
+            self._feed(data)  # it would cost as much to look at what it costs
+        else:
+            slices.take(data)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._slices.drop()
@@ -317,7 +321,8 @@ class LeanConnection(TwistedProtocol):
         self._receiving = False
         server.counts["requests"] += 1
         refusal, end = self._refusal, self._end()
-        self._slot.reached(Progress.WHOLE)
+        if not self._slot.is_proved:
+            self._slot.reached(Progress.WHOLE)
         self._fresh()
         if refusal:
             self._say(refusal + end)
@@ -338,6 +343,9 @@ class LeanConnection(TwistedProtocol):
         answer = server.handler.answer(request)
         if isinstance(answer, bytes):
             self._say(server.reply(answer, end))
+            return
+        if answer.called and isinstance(answer.result, bytes):
+            self._say(server.reply(answer.result, end))
             return
         exchange = _Exchange(end, server.now)
         self._pending.append(exchange)
@@ -366,9 +374,14 @@ class LeanConnection(TwistedProtocol):
 
     def _flush(self) -> None:
         """Write what is due, in the order of the requests."""
-        if self._lost:
-            return
         pending, out = self._pending, self._out
+        if self._lost or not (pending or out or self._closing):
+            return
+        if not (pending or self._unread or self._closing):  # most answers
+            data = out[0] if len(out) == 1 else b"".join(out)
+            out.clear()
+            direct.write(self.transport, data)
+            return
         while not self._unread:
             size = sum(map(len, out))
             while pending and pending[0].reply and size < _WRITE:

@@ -27,7 +27,7 @@ class LeanRequest:
         """Note that the request is authenticated: its connection is kept when others crowd the
         server, and its address is no stranger from now on.
         """
-        if self._slot is not None:
+        if self._slot is not None and not self._slot.is_proved:
             self._slot.reached(Progress.PROVED)
 
 
