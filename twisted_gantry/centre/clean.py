@@ -37,6 +37,7 @@ def _row(shape: GroupShape) -> Any:
     return msgspec.defstruct(f"Clean{shape.key}", fields, forbid_unknown_fields=True, gc=False)
 
 
+_ARRAY: Any = list
 _ROWS = {shape.key: _row(shape) for shape in GROUPS.values()}
 _ARRAYS = tuple(
     (shape.key, _QUOTES * len(_ROWS[shape.key].__struct_fields__))
@@ -47,10 +48,10 @@ _MAINS, _SPD = GROUPS["elec"].key, GROUPS["thunder_spd"].key
 
 
 def _group(shape: GroupShape) -> tuple[Any, ...]:
-    row = _ROWS[shape.key]
+    row, array = _ROWS[shape.key], _ARRAY
     if shape.key == _SPD:  # cabinets built to 0.36 or older have none
-        return (shape.key, list[row] | msgspec.UnsetType, msgspec.UNSET)
-    return (shape.key, list[row] if shape.is_array else row)
+        return (shape.key, array[row] | msgspec.UnsetType, msgspec.UNSET)
+    return (shape.key, array[row] if shape.is_array else row)
 
 
 _Cabinet: Any = msgspec.defstruct(
