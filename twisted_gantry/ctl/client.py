@@ -224,6 +224,17 @@ class Api:
         body = msgspec.json.encode(document)
         return self._ask("POST", path, body, timeout or self.timeout, ())
 
+    def upload(
+        self, path: str, content: bytes, also: Collection[int] = (), result: str = ""
+    ) -> Answer:
+        """Send a file to `path`, and return the answer within `COPYING` seconds. `also` are
+        statuses besides 2xx that carry a result, which has the member `result`. Raises ApiError.
+        """
+        kind = "application/octet-stream"
+        with self._exchange("POST", path, content, COPYING, kind) as (response, _):
+            data = self._read(response)
+        return self._result(response, data, also, result)
+
     def delete(self, path: str) -> Answer:
         """Send DELETE for `path`, and return the answer. Raises ApiError."""
         return self._ask("DELETE", path, None, self.timeout, ())
@@ -292,7 +303,11 @@ class Api:
         return self._result(response, data, also)
 
     def _result(
-        self, response: http.client.HTTPResponse, data: bytes, also: Collection[int]
+        self,
+        response: http.client.HTTPResponse,
+        data: bytes,
+        also: Collection[int],
+        result: str = "",
     ) -> Answer:
         status = response.status
         if 300 <= status < 400:
@@ -305,7 +320,8 @@ class Api:
         if not isinstance(document, dict):
             key = "no-password" if status == 401 else "not-json"
             raise self._error(key, status=status)
-        if 200 <= status < 300 or (status in also and "error" not in document):
+        is_result = "error" not in document or (result and result in document)
+        if 200 <= status < 300 or (status in also and is_result):
             return Answer(status, document, self.url)
         error = document.get("error")
         said = error if isinstance(error, dict) else {}
@@ -317,7 +333,12 @@ class Api:
 
     @contextmanager
     def _exchange(
-        self, method: str, target: str, body: bytes | None, timeout: float
+        self,
+        method: str,
+        target: str,
+        body: bytes | None,
+        timeout: float,
+        kind: str = "application/json",
     ) -> Iterator[tuple[http.client.HTTPResponse, _Watchdog]]:
         """Send a request and give its answer, to be read in the block. Raises ApiError."""
         connection = self._connect(timeout)
@@ -325,7 +346,7 @@ class Api:
             self._open(connection)
             watchdog = _Watchdog(connection.sock, timeout)
             try:
-                connection.request(method, self._base + target, body, self._headers(body))
+                connection.request(method, self._base + target, body, self._headers(body, kind))
                 with connection.getresponse() as response:
                     yield response, watchdog
                 if watchdog.expired:
@@ -340,11 +361,11 @@ class Api:
         finally:
             connection.close()
 
-    def _headers(self, body: bytes | None) -> dict[str, str]:
+    def _headers(self, body: bytes | None, kind: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "Connection": "close"}
         headers["Accept-Language"] = "zh, en"  # errors in both; the session chooses
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = kind
         if user := _user():
             headers["X-Gantry-User"] = user
         if self._authorization is not None:

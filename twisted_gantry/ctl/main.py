@@ -11,6 +11,7 @@ import click
 
 from twisted_gantry import __version__
 from twisted_gantry.ctl import client
+from twisted_gantry.ctl.centre.group import centre
 from twisted_gantry.ctl.commands.backup import backup
 from twisted_gantry.ctl.commands.check import check
 from twisted_gantry.ctl.commands.command import command
@@ -183,6 +184,7 @@ for _command in (
     *(command, outbox, audit, registers),
     *(modbus_map, backup, export, notify),
     *(init, check, user, hash_of_password, probe, diagnose, completion, scenario, snmp_agent),
+    centre,
 ):
     cli.add_command(_command)
 

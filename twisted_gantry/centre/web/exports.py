@@ -38,7 +38,7 @@ _STATES = {
     "warning": "警告",
     "critical": "严重",
     "silent": "失联",
-    "maintenance": "维护",
+    "maintenance": "检修",
     "never": "从未上报",
     PENDING: "待批准",
 }

@@ -131,9 +131,7 @@ def _body(call: Call) -> bytes:
     except NotOnePart as error:
         raise HttpError(400, "no-table", str(error)) from None
     if not file.strip():
-        raise HttpError(
-            400, "no-table", "the body is empty; it is the file", "请求体为空，应为文件"
-        )
+        raise HttpError(400, "no-table", "the body is empty; it is the file")
     return file
 
 

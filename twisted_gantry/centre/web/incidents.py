@@ -229,7 +229,7 @@ def _number(text: str) -> int:
 
 
 def _no_incident(text: str) -> HttpError:
-    return HttpError(404, "no-such-incident", f"there is no incident {text[:40]!r}", "没有此事件")
+    return HttpError(404, "no-such-incident", f"there is no incident {text[:40]!r}")
 
 
 _NOT_FOUND = ("no-such-alarm", "no-such-incident", "no-maintenance")

@@ -51,17 +51,13 @@ class Orders:
                 request=body.id or "",
             )
         except ConfirmNeeded as error:
-            raise HttpError(
-                409,
-                "confirm-needed",
-                f'{error.en}: "confirm": true',
-                f"{error.zh}：confirm: true",
-            ) from None
+            en, zh = f'{error.en}: "confirm": true', f"{error.zh}：confirm: true"
+            raise HttpError(409, "confirm-needed", en, zh) from None
         except NoGantry as error:
             raise no_gantry(error) from None
         except OtherCommand:
             text = "this id was used for another command"
-            raise HttpError(409, "id-used", text, "该id已用于另一条命令") from None
+            raise HttpError(409, "id-used", text) from None
         return api.OrderTaken(made)
 
     async def listed(self, call: Call) -> api.OrderList:
@@ -78,8 +74,7 @@ class Orders:
             which, asker_of(call), limit=limit, after=str(after[0]) if after else ""
         )
         if found is None:
-            text = f"there is no command {which[:40]!r}"
-            raise HttpError(404, "no-such-command", text, "没有此命令")
+            raise HttpError(404, "no-such-command", f"there is no command {which[:40]!r}")
         more = None if found.after is None else (found.after,)
         return self._view(found, call.cursor(more, which))
 

@@ -60,7 +60,7 @@ class People:
         if name not in self._targets:
             known = ", ".join(self._targets) or "none"
             why = f"there is no such target of notifications; there are: {known}"
-            raise HttpError(404, "no-such-target", why, "没有此通知目标")
+            raise HttpError(404, "no-such-target", why)
         try:
             await self._targets[name]()
             tested = NotifyTested(name, "done")

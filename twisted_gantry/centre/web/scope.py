@@ -32,9 +32,9 @@ class Scope:
         (403).
         """
         if not self.has(road):
-            what = f"the road {road[:40]!r} is" if road else "all roads are"
-            zh = f"无权操作路线 {road[:40]}" if road else "无权操作全部路线"
-            raise HttpError(403, "other-road", f"{what} not yours", zh)
+            if not road:
+                raise HttpError(403, "other-road", "this is for those who see all roads")
+            raise HttpError(403, "other-road", f"the road {road[:40]!r} is not yours")
 
     def check_whole(self) -> None:
         """Refuse what concerns all roads. Raises HttpError (403)."""
@@ -46,7 +46,5 @@ class Scope:
         """
         found = registry.gantry(session, gantry_id)
         if found is None or not self.has(found.road):
-            raise HttpError(
-                404, "no-such-gantry", f"there is no gantry {gantry_id[:40]!r}", "没有此门架"
-            )
+            raise HttpError(404, "no-such-gantry", f"there is no gantry {gantry_id[:40]!r}")
         return found

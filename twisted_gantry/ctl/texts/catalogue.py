@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from twisted_gantry.ctl.texts.centre import CENTRE
 from twisted_gantry.ctl.texts.people import PEOPLE
 from twisted_gantry.ctl.texts.scenario import SCENARIO
 from twisted_gantry.ctl.texts.upkeep import UPKEEP
@@ -314,6 +315,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "usage-help": ("`{path} --help` shows the usage.", "`{path} --help` 显示用法。"),
     **SCENARIO,
     **UPKEEP,
+    **CENTRE,
     **PEOPLE,
     **USERS,
 }

@@ -1,0 +1,1 @@
+"""`gantryctl centre`: the centre of many gantries, through its HTTP API."""
