@@ -58,8 +58,6 @@ def test_roles(guarded: WebRig) -> None:
         if each.id == "readStream":
             continue
         for who, role in people.items():
-            if order.index(role) >= order.index(each.role):
-                continue
             exchange = guarded.send(each.method.upper(), path, b"{}", who)
             status = exchange.ended().status
             allowed = order.index(role) >= order.index(each.role)

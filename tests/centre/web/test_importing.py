@@ -1,0 +1,149 @@
+"""Files with many gantries: all rows or none, mistakes by row and column, both ways."""
+
+import io
+from typing import Any
+
+import pytest
+from openpyxl import Workbook, load_workbook
+
+from tests.centre.web.rig import API, WebRig
+
+CSV = "门架编号,门架名称,路线编号,桩号,授权码\nG1,北,G2,K1+200,c1\nG2,南,G3,,\n"
+
+
+def take(rig: WebRig, content: bytes | str, query: str = "", who: str = "") -> Any:
+    body = content.encode() if isinstance(content, str) else content
+    return rig.ask("POST", f"/gantries/import{query}", body, who, Content_Type="text/csv")
+
+
+def workbook(*rows: list[Any]) -> bytes:
+    book, file = Workbook(), io.BytesIO()
+    for row in rows:
+        book.active.append(row)
+    book.save(file)
+    return file.getvalue()
+
+
+def test_csv(rig: WebRig) -> None:
+    """New entries are made, others changed, and what is as it was is neither."""
+    answer = take(rig, CSV)
+    assert answer.json == {
+        "created": 2,
+        "changed": 0,
+        "same": 0,
+        "dryRun": False,
+        "errors": [],
+    }
+    shown = rig.get("/gantries/G1")
+    assert (shown["name"], shown["road"], shown["stake"]) == ("北", "G2", "K1+200")
+    assert shown["hasAuth"] is True
+    again = take(rig, CSV.replace("南", "东")).json
+    assert (again["created"], again["changed"], again["same"]) == (0, 1, 1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_as_spreadsheets_save_csv(rig: WebRig, encoding: str, separator: str) -> None:
+    """Excel in China saves GB 18030, or UTF-8 with a mark; some save semicolons or tabs."""
+    assert take(rig, CSV.replace(",", separator).encode(encoding)).json["created"] == 2
+    assert rig.get("/gantries/G2")["name"] == "南"
+
+
+def test_a_workbook(rig: WebRig) -> None:
+    """English headings or those of the API do as well; numbers are texts; empty rows are none."""
+    content = workbook(["Gantry id", "name", "eqSN"], ["G1", "x", 17], [], ["G2", None, 18.0])
+    assert take(rig, content).json["created"] == 2
+    assert [each["eqSN"] for each in rig.get("/gantries")["gantries"]] == ["17", "18"]
+
+
+def test_errors_by_row_and_column(rig: WebRig) -> None:
+    """All mistakes are told by the headings of the file, in both languages; nothing is stored."""
+    rig.put("G9", eqSN="S9")
+    content = (
+        "门架编号,桩号,远程控制地址,设备序列号,备注\n"
+        "G1,K1,,,\n,K2,,,\nG1,K1,,,\nG3,abc,,,\nG4,,nowhere,,\nG5,,,S9,\n"
+    )
+    answer = take(rig, content)
+    assert (answer.status, answer.json["error"]["code"]) == (400, "bad-rows")
+    errors = [(each["row"], each["column"]) for each in answer.json["errors"]]
+    assert errors == [
+        (1, "备注"),
+        (3, "门架编号"),
+        (4, "门架编号"),
+        (5, "桩号"),
+        (6, "远程控制地址"),
+        (7, "设备序列号"),
+    ]
+    assert all(each["message"] and each["messageZh"] for each in answer.json["errors"])
+    assert rig.ask("GET", "/gantries/G1").status == 404
+
+
+def test_a_dry_run_changes_nothing(rig: WebRig) -> None:
+    """It tells what would be, mistakes included, with 200."""
+    answer = take(rig, CSV, "?dryRun=1").json
+    assert (answer["created"], answer["dryRun"]) == (2, True)
+    assert rig.ask("GET", "/gantries/G1").status == 404
+    bad = take(rig, CSV.replace("K1+200", "x"), "?dryRun=1")
+    assert bad.status == 200
+    assert [each["row"] for each in bad.json["errors"]] == [2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"PK\x03\x04rest", b"\xff\xfe\x00\x00", b"\x89PNG\r\n\x1a\n\x00\x00"],
+)
+def test_what_is_no_table(rig: WebRig, content: bytes) -> None:
+    """It is refused as a whole."""
+    answer = take(rig, content)
+    assert (answer.status, answer.error_code) == (400, "no-table")
+
+
+def test_too_many_rows(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file has a bound, and so has a workbook once it is unpacked."""
+    monkeypatch.setattr("twisted_gantry.centre.web.sheet.MOST_ROWS", 1)
+    assert take(rig, CSV).error_code == "no-table"
+    monkeypatch.setattr("twisted_gantry.centre.web.sheet.MOST_UNPACKED", 100)
+    assert take(rig, workbook(["id"], ["G1"])).error_code == "no-table"
+
+
+def test_a_form(rig: WebRig) -> None:
+    """As browsers and curl -F send it."""
+    form = b'--x\r\nContent-Disposition: form-data; name="f"\r\n\r\n' + CSV.encode() + b"\r\n--x--"
+    kind = "multipart/form-data; boundary=x"
+    answer = rig.ask("POST", "/gantries/import", form, Content_Type=kind)
+    assert answer.json["created"] == 2
+
+
+def test_other_roads(guarded: WebRig) -> None:
+    """A person who is kept to roads cannot make, take or move gantries of others."""
+    answer = take(guarded, CSV, who="gao")
+    assert [(each["row"], each["column"]) for each in answer.json["errors"]] == [(3, "路线编号")]
+    guarded.put("G2", "root", road="G3")
+    answer = take(guarded, "门架编号,路线编号\nG2,G2\n", who="gao")
+    assert [each["row"] for each in answer.json["errors"]] == [2]
+    assert guarded.get("/gantries/G2", "root")["road"] == "G3"
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_both_ways(rig: WebRig, form: str, language: str) -> None:
+    """What was exported can be imported again, and changes nothing; the secrets are not in it."""
+    take(rig, CSV.replace("北", "=1+1"))
+    path = f"{API}/export/gantries?format={form}&lang={language}"
+    answer = rig.send("GET", path).ended()
+    assert "attachment" in answer.headers["Content-Disposition"]
+    assert b"c1" not in answer.body
+    found = take(rig, answer.body).json
+    assert (found["errors"], found["created"], found["changed"]) == ([], 0, 0)
+    assert found["same"] == 2
+    assert rig.get("/gantries/G1")["hasAuth"] is True
+
+
+def test_the_template(rig: WebRig) -> None:
+    """It has Chinese headings unless English is asked for, and can be taken as it is."""
+    body = rig.send("GET", f"{API}/export/template?format=xlsx").ended().body
+    [[*headings]] = load_workbook(io.BytesIO(body)).active.iter_rows(values_only=True)
+    assert headings[:3] == ["门架编号", "门架名称", "路线编号"]
+    assert take(rig, body).json["created"] == 0
+    english = rig.send("GET", f"{API}/export/template?lang=en").ended().body.decode("utf-8-sig")
+    assert english.startswith("Gantry id,Name,Road")
