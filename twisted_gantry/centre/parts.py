@@ -123,7 +123,7 @@ class Parts:
         return _group(registry, monitor, cloud)
 
     def workers(self) -> ServiceGroup:
-        """Return the duties, and what sends commands."""
+        """Return the duties, and what sends commands and asks for pictures."""
         keep_days = self._settings.store.retention_days
         office = self._office()
         name, store, reactor = self._identity.name, self._store, self._reactor
