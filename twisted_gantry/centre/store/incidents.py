@@ -74,6 +74,7 @@ def _join(session: Session) -> bool:
         )
     }
     cases = plan(alarms, _living(session), places, sizes)
+    _lock(session, cases)
     for case in sorted(cases, key=lambda each: (each.id is None, each.id or 0, each.since)):
         _write(session, case)
     return True
@@ -103,17 +104,21 @@ def _write(session: Session, case: Case) -> None:
             "UPDATE incidents SET ended = ?, merged = ? WHERE id {in}",
             *(session.now(), case.id, case.merged),
         )
-    ids = _locked(session, case)
-    session.run("UPDATE alarms SET incident = ? WHERE id {in}", case.id, ids)
+    session.run("UPDATE alarms SET incident = ? WHERE id {in}", case.id, case.joined)
 
 
-def _locked(session: Session, case: Case) -> Sequence[int]:
-    """Return the alarms that an incident takes in, locked in the order of their ids."""
-    rows = session.rows(
-        "SELECT id FROM alarms WHERE id {in} OR incident {in} ORDER BY id FOR UPDATE",
-        *(case.joined, case.merged),
-    )
-    return [row[0] for row in rows]
+def _lock(session: Session, cases: Sequence[Case]) -> None:
+    """Lock the alarms that change their incident, in the order of their ids; those of incidents
+    that end in another one join that.
+    """
+    merged = {each: case for case in cases for each in case.merged}
+    if merged:
+        for which, incident in session.rows(
+            "SELECT id, incident FROM alarms WHERE incident {in}", sorted(merged)
+        ):
+            merged[incident].joined.append(which)
+    ids = sorted(each for case in cases for each in case.joined)
+    session.rows("SELECT id FROM alarms WHERE id {in} ORDER BY id FOR UPDATE", ids)
 
 
 def _settle(session: Session) -> bool:

@@ -129,26 +129,33 @@ def save(session: Session, folds: dict[str, GantryFold]) -> None:
     _save_spans(session, folds)
 
 
+_PUT_SPANS = """INSERT INTO alarms (gantry, name, severity, began, began_received, ended,
+    ended_received, late{id}) {{rows:text,text,text,real,real,real,real,int{int}}}"""
+_ADD_SPANS = _PUT_SPANS.format(id="", int="")
+# Each row exists: one statement for all, where UPDATE would be one for each.
+_CHANGE_SPANS = f"""{_PUT_SPANS.format(id=", id", int=",int")} ON CONFLICT (id) DO UPDATE SET
+    began = excluded.began, began_received = excluded.began_received, ended = excluded.ended,
+    ended_received = excluded.ended_received"""
+
+
 def _save_spans(session: Session, folds: dict[str, GantryFold]) -> None:
-    changed = [(g, each) for g, fold in folds.items() for each in fold.spans if each.changed]
-    known = [(*_times(each), each.id) for _, each in changed if each.id is not None]
+    known: list[Row] = []
+    new: list[Row] = []
+    for gantry, fold in folds.items():
+        for each in fold.spans:
+            if each.changed:
+                times = (*each.began, *(each.ended or (None, None)))
+                severity = condition(each.name).severity
+                row = (gantry, each.name, severity, *times, int(each.late))
+                if each.id is None:
+                    new.append(row)
+                else:
+                    known.append((*row, each.id))
+    # What ends makes room for what is open under the same name.
     if known:
-        session.many(
-            "UPDATE alarms SET began = ?, began_received = ?, ended = ?, ended_received = ? "
-            "WHERE id = ?",
-            sorted(known, key=lambda row: row[-1]),
-        )
-    new = [
-        (gantry, each.name, condition(each.name).severity, *_times(each), int(each.late))
-        for gantry, each in changed
-        if each.id is None
-    ]
+        session.many(_CHANGE_SPANS, sorted(known, key=lambda row: row[-1]))
     if new:
-        session.many_rows(
-            "INSERT INTO alarms (gantry, name, severity, began, began_received, ended, "
-            "ended_received, late) {rows:text,text,text,real,real,real,real,int} RETURNING id",
-            new,
-        )
+        session.many(_ADD_SPANS, new)
 
 
 def _locked(session: Session, ids: Sequence[str]) -> dict[str, GantryMark]:
@@ -173,10 +180,6 @@ def _state_row(state: SubjectState) -> Row:
 def _span(row: Row) -> Span:
     ended = None if row[5] is None else Position(row[5], row[6])
     return Span(row[2], Position(row[3], row[4]), ended, bool(row[7]), row[0])
-
-
-def _times(span: Span) -> Row:
-    return (*span.began, *(span.ended or (None, None)))
 
 
 def _hide(session: Session, fresh: Fresh) -> None:
