@@ -9,6 +9,7 @@ of the condition, and nothing else.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -99,7 +100,8 @@ _HEARD = (Told("report", _NONE, ended=_NONE),)
 """The state of a gantry whose report tells of no subject: it was heard, and is not silent."""
 
 
-def told_text(told: Sequence[Told]) -> str:
+@lru_cache(512)  # most reports tell what their neighbours told
+def told_text(told: tuple[Told, ...]) -> str:
     """Return what a report tells as the text of its row: `[[subject, [raised], [unknown]], …]`; a
     fourth member names those that ended, where all others stay (`Told.ended`).
     """

@@ -96,10 +96,12 @@ class CloudBook:
     async def _write(self, now: float) -> None:
         opened, closed = dict(self._opened), dict(self._closed)
         answers = list(self._answers)
-        everything = list(self._desk.open_sessions())
-        await self._store.write(
-            lambda job: self._note(job, opened.values(), closed.values(), everything, answers)
+        known = await self._store.write(
+            lambda job: self._note(job, opened.values(), closed.values(), answers)
         )
+        if not known:  # the front was away for longer than its lease, and its sessions with it
+            everything = list(self._desk.open_sessions())
+            await self._store.write(lambda job: cloud_sessions.note(job, self._front, everything))
         self._renewed = now
         _remove(self._opened, opened)
         _remove(self._closed, closed)
@@ -110,16 +112,18 @@ class CloudBook:
         job: Session,
         opened: Iterable[Opened],
         closed: Iterable[Opened],
-        everything: Iterable[Opened],
         answers: Iterable[tuple[str, str, str]],
-    ) -> None:
-        """Do all of it in one transaction, which may run twice."""
+    ) -> bool:
+        """Do all of it in one transaction, which may run twice; returns whether the front was known
+        there.
+        """
         known = cloud_sessions.renew(job, self._front)
         cloud_sessions.clear(job)
-        cloud_sessions.note(job, self._front, opened if known else everything, closed)
+        cloud_sessions.note(job, self._front, opened, closed)
         for answer in answers:
             channel_wishes.answered(job, *answer)
         channel_wishes.close(job)
+        return known
 
     def _news(self, job: Session) -> tuple[list[int], list[ChannelWish]]:
         return cloud_sessions.lost(job, self._front), channel_wishes.due(job, self._front)

@@ -1,19 +1,19 @@
 """What a Fogslink device sends, as a report for the store."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import md5
 
 from msgspec import structs
 
+from twisted_gantry.centre.conditions import CHANNEL
 from twisted_gantry.centre.model import Received, Told
 from twisted_gantry.wire import numbers
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import Item, Pack, Single, State
 
 SUBJECT = "fogslink"
-CONDITION = "-abnormal"
-"""What follows the name of a channel in the name of its condition: `P0-C1-abnormal`."""
+_NORMAL = State.NORMAL.value  # an attribute of an enumeration costs more than all the rest
 
 
 def report_of(message: Pack | Single, gantry: str, received_at: float, body: bytes) -> Received:
@@ -39,17 +39,22 @@ def _plain(pack_id: str) -> str:
     return pack_id.strip() if number is None else str(number)
 
 
-def told(items: Iterable[Item | Single]) -> tuple[Told, ...]:
+def told(items: Sequence[Item | Single]) -> tuple[Told, ...]:
     """Return which channels are abnormal, and which are not: a pack tells nothing of others."""
+    if not [each for each in items if each.e_chan_sta != _NORMAL]:
+        return _all_normal(tuple([each.e_chan for each in items]))
     conditions = {_condition(each.e_chan): each.e_chan_sta for each in items}
     conditions.pop(None, None)
-    raised = frozenset(
-        name for name, state in conditions.items() if name and state != State.NORMAL.value
-    )
+    raised = frozenset(name for name, state in conditions.items() if name and state != _NORMAL)
     ended = frozenset(name for name in conditions if name and name not in raised)
     return (Told(SUBJECT, raised, ended=ended),)
 
 
-@lru_cache(65_536)  # each item of each pack asks
+@lru_cache(256)  # the channels of a device are the same in each pack, mostly those of its neighbour
+def _all_normal(channels: tuple[str, ...]) -> tuple[Told, ...]:
+    ended = frozenset(name for name in map(_condition, channels) if name)
+    return (Told(SUBJECT, frozenset(), ended=ended),)
+
+
 def _condition(channel: str) -> str | None:
-    return channel + CONDITION if messages.is_channel(channel) else None
+    return channel + CHANNEL if messages.is_channel(channel) else None

@@ -38,7 +38,7 @@ from twisted_gantry.wire.fogslink.messages import (
     SingleAnswer,
     encode,
 )
-from twisted_gantry.wire.fogslink.plain import read_data
+from twisted_gantry.wire.fogslink.plain import read_data, taken
 from twisted_gantry.wire.frames import whole
 
 IN_FLIGHT = 64
@@ -196,15 +196,10 @@ class DeviceSession(Protocol):
         self._flush()
 
     def _line(self, line: bytes) -> None:
-        if self.entry is not None:
-            message = read_data(line)
-            if message is not None and message.eq_sn == self._machine.eq_sn:
-                if isinstance(message, Single):
-                    self._put(message, line, self._single_answer(message))
-                    return
-                if message.total_size == len(message.eq_data):
-                    self._put(message, line, self._pack_answer(message.pack_id))
-                    return
+        message = None if self.entry is None else read_data(line)
+        if message is not None and self._is_whole(message):
+            self._put(message, line)
+            return
         if len(line) > MAX_LINE:
             self.cut("too-long")
             return
@@ -222,6 +217,12 @@ class DeviceSession(Protocol):
         if one and self._keeper.counts["repaired"] == repaired:
             self._beat = line
             self._beaten = encode(messages.HeartbeatAnswer(eq_sn=self._machine.eq_sn))
+
+    def _is_whole(self, message: Pack | Single) -> bool:
+        """Tell whether the machine would take a message."""
+        if message.eq_sn != self._machine.eq_sn:
+            return False
+        return isinstance(message, Single) or message.total_size == len(message.eq_data)
 
     def _log_in(self) -> None:
         self.entry = self._keeper.account(self._machine.eq_sn)
@@ -253,8 +254,8 @@ class DeviceSession(Protocol):
 
     # -- data
 
-    def _put(self, message: Pack | Single, body: bytes, answer: bytes) -> None:
-        due = _Due(answer)
+    def _put(self, message: Pack | Single, body: bytes) -> None:
+        due = _Due(taken(message, self._machine.eq_sn))
         self._due.append(due)
         stored = self._keeper.put(message, self.gantry, body)
         stored.addCallbacks(self._stored, self._not_stored, callbackArgs=(due,), errbackArgs=(due,))
@@ -290,14 +291,6 @@ class DeviceSession(Protocol):
             self.cut("stopped")
         elif self._held & _ANSWERS and len(due) <= IN_FLIGHT // 2:
             self._release(_ANSWERS)
-
-    def _pack_answer(self, pack_id: str) -> bytes:
-        code = FogslinkCode.RECEIVED
-        return encode(PackAnswer(eq_sn=self._machine.eq_sn, pack_id=pack_id, code=code))
-
-    def _single_answer(self, single: Single) -> bytes:
-        code = FogslinkCode.RECEIVED
-        return encode(SingleAnswer(eq_sn=self._machine.eq_sn, e_chan=single.e_chan, code=code))
 
     # -- what the machine does and asks
 
@@ -339,15 +332,21 @@ class DeviceSession(Protocol):
         entry = self._keeper.account(self._machine.eq_sn)
         return entry is not None and entry.has_key(given)
 
-    def take_pack(self, pack: Pack) -> None:
-        self._put_again(pack, self._pack_answer(pack.pack_id))
+    def take_pack(self, pack: Pack) -> str | None:
+        return None if self._put_again(pack) else FogslinkCode.FAILED
 
     def take_single(self, single: Single) -> None:
-        self._put_again(single, self._single_answer(single))
+        self._put_again(single)
 
-    def _put_again(self, message: Pack | Single, answer: bytes) -> None:
-        """Store data that came in an odd spelling, in the plain one."""
-        self._put(message, encode(message)[: -len(DELIMITER)], answer)
+    def _put_again(self, message: Pack | Single) -> bool:
+        """Store data that came in an odd spelling, in the plain one; False if there is none."""
+        try:
+            body = encode(message)[: -len(DELIMITER)]
+        except CannotEncode:
+            self._keeper.counts["malformed"] += 1
+            return False
+        self._put(message, body)
+        return True
 
     def configured(self, message: messages.Configured) -> None:
         self._keeper.configured(self, message)

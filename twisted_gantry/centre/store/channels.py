@@ -13,7 +13,7 @@ import msgspec
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received
 from twisted_gantry.wire.fogslink import messages
-from twisted_gantry.wire.fogslink.messages import Item, State
+from twisted_gantry.wire.fogslink.messages import State
 
 METHODS = frozenset({"req200", "req201"})
 """The methods of reports that come from the Fogslink front; their bodies are lines of `encode`."""
@@ -45,21 +45,29 @@ _decoder = msgspec.json.Decoder(_Values)
 _encode = msgspec.json.Encoder().encode
 
 
-class _Line(msgspec.Struct, frozen=True):
-    """The body of a report, a pack or a single value."""
+# Of a body only what is kept; no garbage collection looks at some ten thousand items a second.
+class _Item(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    e_chan: str
+    e_chan_sta: str = State.NORMAL.value
+    e_val: str | None = None
 
-    req200: messages.Pack | None = None
-    req201: messages.Single | None = None
+
+class _Pack(msgspec.Struct, frozen=True, rename="camel"):
+    eq_data: tuple[_Item, ...]
+
+
+class _Line(msgspec.Struct, frozen=True):
+    req200: _Pack | None = None
+    req201: _Item | None = None
 
 
 _lines = msgspec.json.Decoder(_Line)
 
 
-def items_of(report: Received) -> Sequence[Item | messages.Single]:
-    """Return the items of a pack, or a single value; none for a body that is neither."""
+def _items_of(report: Received) -> Sequence[_Item]:
     try:
         line = _lines.decode(report.body)
-    except ValueError:  # a row that the store keeps as bytes alone
+    except ValueError:  # a body that the store keeps as bytes alone
         return ()
     if line.req200 is not None:
         return line.req200.eq_data
@@ -81,10 +89,12 @@ def merge(session: Session, reports: Iterable[Received]) -> None:
     before = _locked(session, gantries)
     rows = []
     for gantry in gantries:
-        values = _read(before[gantry])
-        for report in came[gantry]:
-            _take(values, report)
-        rows.append((gantry, came[gantry][-1].received_at, _written(values)))
+        stamp, body = before[gantry]
+        values = _read(body)
+        for report in _unreplaced(came[gantry]):
+            _take(values, stamp, report)
+            stamp = max(stamp, report.received_at)
+        rows.append((gantry, stamp, _written(values)))
     session.many(
         "INSERT INTO channels (gantry, stamp, body) {rows:text,real,bytes} ON CONFLICT (gantry)"
         " DO UPDATE SET stamp = excluded.stamp, body = excluded.body",
@@ -92,8 +102,36 @@ def merge(session: Session, reports: Iterable[Received]) -> None:
     )
 
 
-def _locked(session: Session, gantries: Sequence[str]) -> dict[str, bytes]:
-    """Return the bodies of the rows, which exist and are locked until the transaction ends."""
+def _unreplaced(reports: Sequence[Received]) -> list[Received]:
+    """Leave out each pack that a later one replaces as a whole, without reading either."""
+    if len(reports) == 1:
+        return list(reports)
+    kept: list[Received] = []
+    later: dict[frozenset[str], float] = {}
+    for report in reversed(reports):
+        names = _channels_told(report)
+        if names is not None:
+            if later.get(names, float("-inf")) >= report.received_at:
+                continue
+            later[names] = report.received_at
+        kept.append(report)
+    kept.reverse()
+    return kept
+
+
+def _channels_told(report: Received) -> frozenset[str] | None:
+    """Return the conditions of all channels of a pack, normal or not; None if there may be channels
+    without a condition, or a channel twice.
+    """
+    if not report.told or report.told[0].ended is None:
+        return None
+    normal, abnormal = report.told[0].ended, report.told[0].raised
+    names = normal | abnormal if abnormal else normal
+    return names if report.body.count(b'"eChan"') == len(names) else None
+
+
+def _locked(session: Session, gantries: Sequence[str]) -> dict[str, tuple[float, bytes]]:
+    """Return the stamps and bodies of the rows, which exist now and are locked to the end."""
     found = _rows(session, gantries)
     missing = [(each, 0.0, b"") for each in gantries if each not in found]
     if missing:
@@ -106,25 +144,28 @@ def _locked(session: Session, gantries: Sequence[str]) -> dict[str, bytes]:
     return found
 
 
-def _rows(session: Session, gantries: Sequence[str]) -> dict[str, bytes]:
+def _rows(session: Session, gantries: Sequence[str]) -> dict[str, tuple[float, bytes]]:
     found = session.rows(
-        "SELECT gantry, body FROM channels WHERE gantry {in} ORDER BY gantry FOR UPDATE",
+        "SELECT gantry, stamp, body FROM channels WHERE gantry {in} ORDER BY gantry FOR UPDATE",
         list(gantries),
     )
-    return {gantry: bytes(body) for gantry, body in found}
+    return {gantry: (stamp, bytes(body)) for gantry, stamp, body in found}
 
 
-def _take(values: _Values, report: Received) -> None:
-    at = report.received_at
-    for item in items_of(report):
+def _take(values: _Values, newest: float, report: Received) -> None:
+    """Put the items of a report into the values, of which the last one came at `newest`."""
+    at, items = report.received_at, _items_of(report)
+    if newest <= at and len(values) + len(items) <= MOST_CHANNELS:
+        values.update({each.e_chan: (each.e_chan_sta, each.e_val, at) for each in items})
+        return
+    for item in items:
         known = values.get(item.e_chan)
         if known is None:
             if len(values) >= MOST_CHANNELS:
                 continue
         elif known[2] > at:
             continue  # another front received it, and wrote it first
-        value = item.e_val if isinstance(item.e_val, str) else None
-        values[item.e_chan] = (item.e_chan_sta, value, at)
+        values[item.e_chan] = (item.e_chan_sta, item.e_val, at)
 
 
 def _read(body: bytes) -> _Values:
@@ -158,11 +199,6 @@ def _place(name: str) -> tuple[int, int, str]:
         return (10**7, 0, name)
     group, _, member = name[1:].partition("-C")
     return (int(group), int(member), name)
-
-
-def is_abnormal(item: Item | messages.Single) -> bool:
-    """Tell whether the state of an item is abnormal: all but 1 is (the Fogslink document)."""
-    return item.e_chan_sta != State.NORMAL
 
 
 def forget(session: Session, gantry: str) -> None:

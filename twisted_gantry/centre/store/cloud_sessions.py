@@ -55,7 +55,9 @@ def renew(session: Session, front: str) -> bool:
     return False
 
 
-def note(session: Session, front: str, opened: Iterable[Opened], closed: Iterable[Opened]) -> None:
+def note(
+    session: Session, front: str, opened: Iterable[Opened], closed: Iterable[Opened] = ()
+) -> None:
     """Note the sessions of a front that began and ended; of one device the last that is noted has
     the row, and the other front is told.
     """

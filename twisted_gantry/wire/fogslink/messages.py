@@ -106,7 +106,7 @@ class Authenticated(_Message, frozen=True, kw_only=True):
     code: str
 
 
-class Item(_Message, frozen=True, kw_only=True):
+class Item(_Message, frozen=True, kw_only=True, gc=False):
     """The state of one channel; `e_val` is text to show, and missing in an abnormal state."""
 
     e_chan: str
