@@ -29,7 +29,7 @@ from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_w
 from twisted_gantry.centre.workers.caller import Office, send_test
 from twisted_gantry.centre.workers.duties import Duties
 from twisted_gantry.centre.workers.gantry_work import GantryWork
-from twisted_gantry.centre.workers.pulse import Identity, Pulse
+from twisted_gantry.centre.workers.pulse import Check, Identity, Pulse
 from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.net.listener import Listener
 from twisted_gantry.net.service import NamedService, ServiceGroup
@@ -84,12 +84,13 @@ class Parts:
         self._settings, self._identity, self._store = settings, identity, store
         self._sealing, self._reactor, self._now = sealing, reactor, now
         self.own = OwnTroubles(now)
+        self._checks: list[tuple[str, Check]] = []  # of the fronts
         self.counts: dict[str, Counter[str]] = {}
 
     def pulse(self) -> IService:
         """Return the sign of life, by which other processes know this one."""
         own, reactor = self.own, self._reactor
-        pulse: Any = Pulse(self._identity, self._store, reactor, self._now, own)
+        pulse: Any = Pulse(self._identity, self._store, reactor, self._now, own, self._checks)
         return cast("IService", pulse)
 
     def fronts(self) -> ServiceGroup:
@@ -106,6 +107,7 @@ class Parts:
             tls=settings.server_tls.get("monitor"),
             shared=shared,
         )
+        self._checks += monitor.checks.items()
         tls_counts: Counter[str] = Counter()
         tls = settings.server_tls.get("cloud")
         place = settings.cloud.listen

@@ -65,7 +65,7 @@ def subject(kind: str, which: str) -> str:
 # -- clean reports
 
 
-class Check(NamedTuple):
+class CleanCheck(NamedTuple):
     """A field of a row, and the spellings that tell that nothing is wrong."""
 
     key: str
@@ -86,11 +86,13 @@ def _clean_values(about: ReportCondition) -> frozenset[Any]:
     return frozenset({better, int(better), NOT_SUPPORTED})
 
 
-def clean_checks(group: str) -> tuple[Check, ...]:
+def clean_checks(group: str) -> tuple[CleanCheck, ...]:
     """Return the checks of a group's rows that tell that nothing is wrong with them."""
     keys = {each.name: each.key for each in GROUPS[group].fields}
     return tuple(
-        Check(keys[e.field], _clean_values(e)) for e in CONDITIONS if e.group == group and e.field
+        CleanCheck(keys[e.field], _clean_values(e))
+        for e in CONDITIONS
+        if e.group == group and e.field
     )
 
 

@@ -182,3 +182,24 @@ async def test_addresses_that_are_not_allowed() -> None:
     await until(lambda: client.closed)
     assert made.counts["not-allowed"] == 1
     await made.stopService()
+
+
+async def test_what_is_wrong_with_a_front_is_told() -> None:
+    """Crowding for a minute, and a registry that cannot be read, are faults of the centre."""
+    rig = FrontRig()
+    made = MonitorFront(
+        rig.clock, MonitorSettings(listen="tcp:0"), rig.store, rig.registry, rig.clock.now
+    )
+
+    def found() -> set[str]:
+        return {name for name, look in made.checks.items() if look() is not None}
+
+    assert found() == set()
+    made._crowding.came("192.0.2.66")
+    rig.registry._trouble = "the database is away"
+    assert found() == {"centre.crowded", "centre.registry"}
+    [crowded, registry] = [look() for look in made.checks.values()]
+    assert "192.0.2.66" in str(crowded)
+    assert "the database is away" in str(registry)
+    rig.clock.advance(61)
+    assert found() == set()

@@ -2,19 +2,28 @@
 
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from twisted_gantry.centre.fronts.refused import RefusedRequests
+from twisted_gantry.centre.fronts.troubles import (
+    CROWDED,
+    REGISTRY,
+    Crowding,
+    registry_trouble,
+)
 from twisted_gantry.centre.fronts.uploads import Uploads
 from twisted_gantry.centre.interfaces import IReportStore
 from twisted_gantry.centre.listening import Place
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import MonitorSettings
+from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.net.http.lean.factory import LeanFactory
 from twisted_gantry.net.http.server import WORK, Limits
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.slots import EVERYBODY, Allowed, Slots
 from twisted_gantry.net.tls_server import ServerTls
@@ -31,6 +40,8 @@ LIMITS = Limits(
     work=WORK,
 )
 REMEMBERED = 65_536  # addresses of gantries: a province has thousands
+OPEN_FILES = 32_768
+"""Files and sockets that the process may have; a front has a socket for each gantry."""
 
 
 class MonitorFront(ServiceGroup):
@@ -52,17 +63,17 @@ class MonitorFront(ServiceGroup):
         tls: ServerTls | None = None,
         shared: bool = False,
         limits: Limits = LIMITS,
-        crowded: Callable[[str], object] = lambda address: None,
     ) -> None:
         super().__init__()
         self.setName("monitor.do")  # type: ignore[no-untyped-call]
+        self._registry = registry
         self._refusals = refusals = RefusedRequests(store, reactor, now)
         self.uploads = Uploads(settings, store, registry, refusals, reactor, now)
         self.counts: Counter[str] = self.uploads.counts
-        strangers = self._slots(
-            reactor, limits, Allowed(settings.allowed_clients), crowded, limits.per_address
-        )
-        proxies = self._slots(reactor, limits, EVERYBODY, crowded, 0)
+        self._crowding = Crowding("monitor.do", reactor)
+        allowed = Allowed(settings.allowed_clients)
+        strangers = self._slots(reactor, limits, allowed, limits.per_address)
+        proxies = self._slots(reactor, limits, EVERYBODY, 0)
 
         def slots(host: str) -> Slots:
             return proxies if self.uploads.is_proxy(host) else strangers
@@ -81,14 +92,7 @@ class MonitorFront(ServiceGroup):
         self.add(refusals)
         self.add(self._listener)
 
-    def _slots(
-        self,
-        reactor: Any,
-        limits: Limits,
-        allowed: Allowed,
-        crowded: Callable[[str], object],
-        per_address: int,
-    ) -> Slots:
+    def _slots(self, reactor: Any, limits: Limits, allowed: Allowed, per_address: int) -> Slots:
         return Slots(
             reactor,
             connections=limits.connections,
@@ -97,9 +101,19 @@ class MonitorFront(ServiceGroup):
             work=limits.work,
             counts=self.counts,
             allowed=allowed,
-            crowded=crowded,
+            crowded=self._crowding.came,
             remembered=REMEMBERED,
         )
+
+    @property
+    def checks(self) -> dict[str, Callable[[], Found | None]]:
+        """What may be wrong here, by the names of the faults."""
+        look = partial(registry_trouble, self._registry)
+        return {CROWDED: self._crowding.look, REGISTRY: look}
+
+    def startService(self) -> None:
+        open_files(OPEN_FILES)
+        super().startService()
 
     @property
     def port(self) -> int:
