@@ -12,8 +12,6 @@ from typing import Any
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Row
 
-KEPT = 366 * 86_400.0
-"""Seconds for which an entry is kept."""
 LONGEST = 4000  # characters of the details; longer ones are left out
 
 TABLES: tuple[str, ...] = (
@@ -92,8 +90,3 @@ def entries(
 def _entry(row: Row) -> AuditEntry:
     which, at, who, action, target, details = row
     return AuditEntry(which, at, who, action, target, json.loads(details))
-
-
-def sweep(session: Session) -> int:
-    """Remove the entries that are older than `KEPT`; returns how many."""
-    return session.run("DELETE FROM audit WHERE at < ?", session.now() - KEPT)

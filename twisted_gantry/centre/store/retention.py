@@ -11,7 +11,7 @@ from twisted_gantry.centre.store import days, ledger, pictures
 from twisted_gantry.centre.store.days import DAY, day_of
 
 YEAR = 366
-"""Days for which alarms, incidents and hours of the ledger are kept."""
+"""Days for which alarms, incidents, the audit and hours of the ledger are kept."""
 SLICE = 2000
 """Rows that one step removes."""
 AHEAD = 2
@@ -41,6 +41,7 @@ _YEARS = (
     _Aged("troubles", "id", "ended", "since"),
     _Aged("orders", "command, gantry", "ended_at", "asked"),
     _Aged("commands", "id", "expires", "asked"),
+    _Aged("audit", "id", "at", "at"),
 )
 
 

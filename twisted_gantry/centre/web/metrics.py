@@ -15,6 +15,7 @@ from twisted_gantry.centre.model import GantryState
 from twisted_gantry.centre.store import ledger, troubles
 from twisted_gantry.centre.store import views as stored
 from twisted_gantry.centre.web.call import Call
+from twisted_gantry.centre.web.stream import Streams
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.net.http.prometheus import Families, exposition
 
@@ -59,10 +60,10 @@ class CentreMetrics(Collector):
         role: str,
         http_counts: HttpCounts,
         histograms: Mapping[str, Callable[[], Histogram | None]],
-        readers: Callable[[], int],
+        streams: Streams,
     ) -> None:
         self._store, self._version, self._role = store, version, role
-        self._http, self._histograms, self._readers = http_counts, histograms, readers
+        self._http, self._histograms, self._streams = http_counts, histograms, streams
         self._read: _Read | None = None
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -89,9 +90,10 @@ class CentreMetrics(Collector):
         yield _gauge("store_waiting_reports", text, "", [((), self._store.waiting)])
         up = [((), self._read is not None)]
         yield _gauge("database_up", "Whether the database could be read.", "", up)
-        readers = [((), self._readers())]
+        readers = [((), self._streams.readers)]
         yield _gauge("stream_readers", "Readers of the event stream.", "", readers)
-        events = [((s, event), n) for s, each in self._http.items() for event, n in each.items()]
+        servers = {**self._http, "stream": self._streams.counts}
+        events = [((s, event), n) for s, each in servers.items() for event, n in each.items()]
         yield _counter("http_events", "What happened at the HTTP servers.", "server event", events)
         for name, histogram in self._histograms.items():
             text = f"{name.replace('_', ' ')} of this process, in seconds.".capitalize()

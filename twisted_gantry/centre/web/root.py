@@ -124,7 +124,7 @@ def centre_web(
         role=parts.role,
         http_counts=http_counts,
         histograms=parts.histograms,
-        readers=lambda: streams.readers,
+        streams=streams,
     )
     handlers = _handlers(parts, access.users, views, overviews, streams)
     handlers["getMetrics"] = metrics.answer

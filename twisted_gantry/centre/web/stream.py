@@ -5,6 +5,7 @@ incident that is over. The database is read once a second while there are reader
 the events, and in which order, is that of `net/http/event_stream.py`.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -135,9 +136,10 @@ class Streams(ServiceGroup):
     def readers(self) -> int:
         return sum(each.readers for each in self._by_scope.values())
 
-    def counts(self, what: str) -> int:
-        """Return a count of all streams, such as `dropped`."""
-        return sum(each.counts[what] for each in self._by_scope.values())
+    @property
+    def counts(self) -> Counter[str]:
+        """The counts of all streams, as `EventStream` has them."""
+        return sum((each.counts for each in self._by_scope.values()), Counter())
 
     def read(self, call: Call) -> bytes | Deferred[bytes]:
         """Answer with the stream of what the person sees. Raises HttpError (503)."""
