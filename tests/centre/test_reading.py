@@ -49,7 +49,7 @@ def cabinet(fields: Any) -> Told:
 
 def test_the_example_of_the_document_raises_nothing() -> None:
     """A clean report tells its cabinet, and no condition; numbers and text are one."""
-    assert cabinet(SAMPLE) == Told("cabinet-1", frozenset(), on_battery=False)
+    assert cabinet(SAMPLE) == Told("cabinet-1", frozenset(), on_battery=False, strikes=(1,))
     assert cabinet(sample("elec", "status", 1)) == cabinet(SAMPLE)
     assert cabinet(sample("elec", "status", True)) == cabinet(SAMPLE)
     assert told(Method.CARDS, {"curVersion": "0"}) == ()
@@ -72,13 +72,15 @@ def test_each_condition_is_raised_unknown_or_over(about: ReportCondition) -> Non
 @pytest.mark.parametrize("group", sorted({each.group for each in TOLD}))
 def test_a_group_that_is_missing_is_unknown_and_one_that_is_gone_is_over(group: str) -> None:
     """Without its group a condition stays as it was; an empty group has nothing that fails."""
-    key, names = GROUPS[group].key, {each.name for each in TOLD if each.group == group}
+    key, names = GROUPS[group].key, {each.name for each in CONDITIONS if each.group == group}
+    names.discard("lightning")
     without = {name: value for name, value in SAMPLE.items() if name != key}
     assert cabinet(without).unknown == names
     assert cabinet({**SAMPLE, key: "GetFailed"}).unknown == names
-    assert cabinet({**SAMPLE, key: []}) == replace(
-        cabinet(SAMPLE), on_battery=None if group == "ups" else False
-    )
+    on_battery = None if group == "ups" else False
+    strikes = None if group == "thunder_spd" else (1,)
+    expected = replace(cabinet(SAMPLE), on_battery=on_battery, strikes=strikes)
+    assert cabinet({**SAMPLE, key: []}) == expected
 
 
 def test_several_rows_tell_the_worst() -> None:
@@ -137,6 +139,24 @@ def test_a_normal_flag_is_held_against_the_voltage(fields: dict[str, str], raise
     assert ("mains-abnormal" in found.raised) == raised
 
 
+@pytest.mark.parametrize(
+    ("group", "text", "raised"),
+    [
+        ("ups", "UPS输出关闭", {"output-off"}),
+        ("ups", "电池电压低, UPS电池放电", {"battery-low", "on-battery"}),
+        ("ups", "电池熔丝断，UPS过载", {"ups-warning", "overload"}),
+        ("elec", "交流L2相缺相,输入过压", {"phase-l2-lost", "input-over-voltage"}),
+        ("elec", "市电异常", {"mains-abnormal"}),
+        ("elec", "UPS过载", {"mains-warning"}),
+        ("rectifier", "输入过压", {"rectifier-warning"}),
+        ("rectifier", " , ", set()),
+    ],
+)
+def test_a_warning_says_what_it_is(group: str, text: str, raised: set[str]) -> None:
+    """A text of the table raises its own condition, with its severity; another one is a warning."""
+    assert set(cabinet(sample(group, "warningMsg", text)).raised) == raised
+
+
 def test_a_report_may_hold_several_cabinets_and_one_may_lack_its_id() -> None:
     """Each cabinet of an array is a subject; two of one id tell the worst; none is number 1."""
     smoke = sample("smoke_sensor", "isWarning", "1")
@@ -169,6 +189,26 @@ def test_computers_have_a_state_and_no_condition() -> None:
         assert told(Method.COMPUTER_STATUS, odd) == ()
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        (["3", "0"], (3, 0)),
+        (["3", "NotSupport"], (3,)),
+        (["3", "GetFailed"], None),
+        (["3", "-1"], None),
+        (["NotSupport"], None),
+        ([" 3", 4], (3, 4)),
+        ([], None),
+    ],
+)
+@pytest.mark.parametrize("smoke", ["0", "1"])
+def test_the_counts_of_lightning_are_told(counts: list[Any], expected: Any, smoke: str) -> None:
+    """All counts that can be read are told, or none: one that is missing hides a strike."""
+    rows = [{"id": f"{n}", "status": "1", "lightningCount": e} for n, e in enumerate(counts, 1)]
+    found = cabinet({**sample("smoke_sensor", "isWarning", smoke), "thunderSpd": rows})
+    assert found.strikes == expected
+
+
 VALUES: st.SearchStrategy[Any] = st.one_of(
     st.sampled_from(["0", "1", "3", "NoData", "GetFailed", "NotSupport", " 1", "1.0", "", "220"]),
     st.sampled_from([0, 1, 1.0, True, None, [], ["1"], {}, "nan", "9" * 400, 10**400]),
@@ -178,7 +218,8 @@ PLACES = [
     (each.key, field.key)
     for each in GROUPS.values()
     for field in each.fields
-    if field.key in {"status", "voltage", "current", "isWarning", "runningState", "warningMsg"}
+    if field.key
+    in {"status", "voltage", "current", "isWarning", "runningState", "warningMsg", "lightningCount"}
 ]
 
 

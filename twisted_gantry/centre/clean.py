@@ -6,6 +6,7 @@ message of any other kind is None here, and read by the general path.
 """
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
@@ -18,6 +19,7 @@ from twisted_gantry.centre.reading import (
     PLAIN_ID,
     UNTOLD_SPD,
     clean_checks,
+    strikes_of,
 )
 from twisted_gantry.wire.etc.envelope import FIELDS_KEY, VERSION, Method
 from twisted_gantry.wire.etc.uploads import GROUPS, MAX_ROWS, GroupShape
@@ -120,7 +122,11 @@ def read_clean(body: bytes) -> CleanReport | None:
             quotes += each * len(rows)
     if body.count(b'"') != quotes + 2 * has_spd:
         return None  # a key comes twice
-    return CleanReport(report.gantryId, float(stamp), _told(which, has_spd, bool(cabinet.ups)))
+    told = _told(which, has_spd, bool(cabinet.ups))
+    strikes = strikes_of(row.lightningCount for row in cabinet.thunderSpd) if has_spd else None
+    if strikes is not None:
+        told = (replace(told[0], strikes=strikes),)
+    return CleanReport(report.gantryId, float(stamp), told)
 
 
 @lru_cache(maxsize=256)

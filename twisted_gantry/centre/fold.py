@@ -10,6 +10,7 @@ of the condition, and nothing else.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import lt
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -54,7 +55,7 @@ class Span:
 @dataclass(slots=True)
 class SubjectState:
     """The newest report of a subject. `heard` is the last reception of any report of it;
-    `battery_until` is when its batteries are empty.
+    `battery_until` is when its batteries are empty; `strikes` are the last counts of lightning.
     """
 
     at: Position
@@ -62,6 +63,7 @@ class SubjectState:
     on_battery: bool | None = None
     battery_until: float | None = None
     mains_off: bool = False
+    strikes: tuple[int, ...] | None = None
     changed: bool = False
 
 
@@ -96,6 +98,7 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[list[Any]])
 NOTHING_TOLD = "[]"
 _NONE: frozenset[str] = frozenset()
+_LIGHTNING = frozenset({"lightning"})
 _HEARD = (Told("report", _NONE, ended=_NONE),)
 """The state of a gantry whose report tells of no subject: it was heard, and is not silent."""
 
@@ -234,11 +237,21 @@ class GantryFold:
         until = None if minutes is None else at.stamp + 60 * minutes
         old = self.states.get(told.subject)
         heard = at.received if old is None else max(at.received, old.heard)
-        state = SubjectState(at, heard, told.on_battery, until, changed=True)
+        last = None if old is None else old.strikes
+        strikes = last if told.strikes is None else told.strikes
+        state = SubjectState(at, heard, told.on_battery, until, strikes=strikes, changed=True)
         self.states[told.subject] = state
         present = self._open.get(told.subject)
         before = frozenset(present) if present else _NONE
-        after = told.holding(before)
+        after = told.holding(before) - _LIGHTNING
+        struck = _struck(last, told.strikes)
+        if struck is None:
+            after |= before & _LIGHTNING
+        elif struck:  # each strike is an alarm of its own
+            before, ended = before - _LIGHTNING, before & _LIGHTNING
+            after |= _LIGHTNING
+            for each in ended:
+                self._end(self._open[told.subject][each], at)
         for each in sorted(before - after):
             self._end(self._open[told.subject][each], at)
         for each in sorted(after - before):
@@ -250,7 +263,8 @@ class GantryFold:
         self._load(at.stamp)
         own = [e for e in self.spans if e.name.rpartition(".")[0] == told.subject]
         before = frozenset(e.name.rpartition(".")[2] for e in own if e.covers(at))
-        after = told.holding(before)
+        # A strike shows between two reports that came in order.
+        after = (told.holding(before) - _LIGHTNING) | (before & _LIGHTNING)
         changed = before ^ after
         if not changed:
             return
@@ -337,6 +351,15 @@ class GantryFold:
             mark.worst, mark.since, mark.changed = worst, at, True
         if silent_since != mark.silent_since:
             mark.silent_since, mark.changed = silent_since, True
+
+
+def _struck(old: tuple[int, ...] | None, new: tuple[int, ...] | None) -> bool | None:
+    """Tell whether a count of lightning has risen; None if that is not told. A count that falls is
+    an arrester that was restarted, another number of counts another set of arresters.
+    """
+    if new is None:
+        return None
+    return old is not None and len(old) == len(new) and any(map(lt, old, new))
 
 
 def rank(name: str) -> int:

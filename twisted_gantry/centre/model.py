@@ -51,7 +51,7 @@ class Told:
     report does not tell, which stay as they were. All other conditions of the subject do not hold;
     where `ended` is given, it names those that do not hold, and all others stay as they were: a
     Fogslink pack tells of some channels alone. `battery_minutes` is the time that the batteries
-    last.
+    last. `strikes` are the counts of the surge arresters: one that rises is a strike of lightning.
     """
 
     subject: str
@@ -59,6 +59,7 @@ class Told:
     unknown: frozenset[str] = frozenset()
     battery_minutes: float | None = None
     on_battery: bool | None = None
+    strikes: tuple[int, ...] | None = None
     ended: frozenset[str] | None = None
 
     def holding(self, before: frozenset[str]) -> frozenset[str]:

@@ -40,8 +40,10 @@ MOST_CABINETS = 16
 LONGEST_MINUTES = 65_534.0
 """Battery minutes; UPSs mark an unknown time by 65535."""
 
-CONDITIONS = (*CABINET, POWER["on-battery"])
-"""What a cabinet's report raises at the centre."""
+CONDITIONS = tuple({each.name: each for each in (*CABINET, *POWER.values())}.values())
+"""What a cabinet's report raises at the centre: by a field, or by a text in `warningMsg`."""
+_BY_TEXT = {(each.group, each.zh): each.name for each in POWER.values()}
+_COMMAS = re.compile("[,，;；、]")
 _ONLY_CABINET = "1"  # the id of a cabinet without one that can be read
 
 
@@ -110,8 +112,7 @@ PLAIN_ID = re.compile(r"[1-9][0-9]{0,8}")
 def _clean(fields: Any) -> Told | None:
     """Return what a report without any fault tells, None for one that must be looked at."""
     try:
-        which = fields["id"]
-        if PLAIN_ID.fullmatch(which) is None:
+        if PLAIN_ID.fullmatch(fields["id"]) is None:
             return None
         has_spd = _SPD in fields
         for key, checks in _ARRAYS if has_spd else _WITHOUT_SPD:
@@ -119,20 +120,46 @@ def _clean(fields: Any) -> Told | None:
             if type(rows) is not list or len(rows) > MAX_ROWS:
                 return None
             for row in rows:
-                for name, clean in checks:
-                    if row[name] not in clean:
-                        return None
-        for key, checks in _OBJECTS:
-            row = fields[key]
-            for name, clean in checks:
-                if row[name] not in clean:
+                if not _all_clean(row, checks):
                     return None
+        for key, checks in _OBJECTS:
+            if not _all_clean(fields[key], checks):
+                return None
         if not all(map(_alive, fields[_MAINS])):
             return None
+        strikes = strikes_of(row.get(_COUNT.key) for row in fields[_SPD]) if has_spd else None
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         return None
+    on_battery = False if fields["ups"] else None
     unknown = _NOTHING if has_spd else UNTOLD_SPD
-    return Told(f"cabinet-{which}", _NOTHING, unknown, None, False if fields["ups"] else None)
+    return Told(f"cabinet-{fields['id']}", _NOTHING, unknown, None, on_battery, strikes)
+
+
+def _all_clean(row: Any, checks: tuple[Check, ...]) -> bool:
+    for key, clean in checks:  # noqa: SIM110 (a generator costs as much as the look-ups)
+        if row[key] not in clean:
+            return False
+    return True
+
+
+_COUNT = next(e for e in GROUPS["thunder_spd"].fields if e.name == "lightning_count")
+
+
+def strikes_of(counts: Iterable[Any]) -> tuple[int, ...] | None:
+    """Return the counts of surge arresters as a report writes them, without those that are not
+    supported; None if none can be told, or one cannot be read.
+    """
+    found = []
+    for each in counts:
+        if each != NOT_SUPPORTED:
+            count = _COUNT.kind.read(each) if isinstance(each, str) else each
+            if type(count) is not int or not 0 <= count < _MOST_STRIKES:
+                return None
+            found.append(count)
+    return tuple(found) or None
+
+
+_MOST_STRIKES = 10**9
 
 
 def _alive(row: Any) -> bool:
@@ -160,30 +187,69 @@ def read_cabinets(fields: Any) -> tuple[Told, ...]:
 
 def _cabinet(name: str, groups: Mapping[str, GroupUpload]) -> Told:
     raised, unknown = set(), set()
+    said = {key: _Said.of(key, group) for key, group in groups.items()}
     for each in CONDITIONS:
-        if not each.field:
-            continue
-        holds = _holds(each, groups[each.group])
+        if not each.field and not said[each.group].texts:
+            continue  # lightning
+        holds = _holds(each, groups[each.group], said[each.group])
         if holds is None:
             unknown.add(each.name)
         elif holds:
             raised.add(each.name)
     on_battery, minutes = _batteries(groups["ups"], "mains-abnormal" in raised)
-    return Told(name, frozenset(raised), frozenset(unknown), minutes, on_battery)
+    strikes = _strikes(groups["thunder_spd"])
+    return Told(name, frozenset(raised), frozenset(unknown), minutes, on_battery, strikes)
+
+
+def _strikes(group: GroupUpload) -> tuple[int, ...] | None:
+    counts = [row[_COUNT.name] for row in group.rows.values()]
+    if not group.whole or any(each.quality in _UNTOLD for each in counts):
+        return None
+    return tuple(each.value for each in counts if isinstance(each.value, int)) or None
 
 
 _UNTOLD = (Quality.NO_DATA, Quality.GET_FAILED)
 
 
-def _holds(about: ReportCondition, group: GroupUpload) -> bool | None:
+class _Said(NamedTuple):
+    """What the warnings of a group say: the conditions by the texts of the one table, whether there
+    is any other text, and whether all that is said could be read. `texts`: the group has warnings.
+    """
+
+    names: frozenset[str] = _NOTHING
+    other: bool = False
+    whole: bool = True
+    texts: bool = False
+
+    @classmethod
+    def of(cls, name: str, group: GroupUpload) -> "_Said":
+        if not any(each.name == "warning_msg" for each in GROUPS[name].fields):
+            return cls()
+        readings = [row["warning_msg"] for row in group.rows.values()]
+        texts = [each for e in readings for each in _COMMAS.split(str(e.value or ""))]
+        names = [_BY_TEXT.get((name, each.strip())) for each in texts if each.strip()]
+        known = frozenset(each for each in names if each is not None)
+        return cls(known, None in names, _is_whole(group, readings), texts=True)
+
+
+def _is_whole(group: GroupUpload, readings: Iterable[Reading]) -> bool:
+    """Tell whether each row of a group is told."""
+    untold = any(each.quality in _UNTOLD for each in readings) or group.untold in _UNTOLD
+    return group.whole and not untold
+
+
+def _holds(about: ReportCondition, group: GroupUpload, said: _Said) -> bool | None:
     """Tell whether a condition holds in some row; None when in none and one is not known."""
+    if about.name in said.names or (about.worse == ANY_TEXT and said.other):
+        return True
+    if not about.field or about.worse == ANY_TEXT:
+        return False if said.whole else None
     readings = [row[about.field] for row in group.rows.values()]
     if any(_known(each) and about.holds(each.value) for each in readings):
         return True
     if about.name == "mains-abnormal" and any(map(_dead, group.rows.values())):
         return True
-    untold = any(each.quality in _UNTOLD for each in readings) or group.untold in _UNTOLD
-    return None if untold or not group.whole else False
+    return False if _is_whole(group, readings) else None
 
 
 def _known(reading: Reading) -> bool:
@@ -233,6 +299,7 @@ def _both(one: Told, other: Told) -> Told:
         (one.unknown | other.unknown) - raised,
         min(minutes, default=None),
         True if True in on_battery else None if None in on_battery else False,
+        other.strikes if one.strikes is None else one.strikes,
     )
 
 

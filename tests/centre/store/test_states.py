@@ -223,6 +223,20 @@ def test_the_worst_alarm_and_the_mains_are_kept(memory: InlineStore) -> None:
         assert read(memory, query) == [(worst, START + since, int(off), until)]
 
 
+def test_a_strike_of_lightning_shows_between_two_reports(memory: InlineStore) -> None:
+    """A count that rises is a strike, each one of its own; the next report without one ends it."""
+    for seconds, counts in enumerate(
+        [(5, 0), (5, 1), (6, 1), None, (6, 1), (0, 1), (0, 1, 9), None, (0, 1, 10)]
+    ):
+        memory.put_all([at(10 * seconds, strikes=counts)])
+    memory.put_all([at(15, strikes=(9, 9), after=100)])
+    assert spans(memory) == [
+        ("cabinet-1.lightning", 10, 20, 0),
+        ("cabinet-1.lightning", 20, 40, 0),
+        ("cabinet-1.lightning", 80, None, 0),
+    ]
+
+
 def test_a_report_tells_of_several_subjects(memory: InlineStore) -> None:
     """A report is late only if it is older than the states of all its subjects."""
     one, two = Told("computer-1", frozenset()), Told("computer-2", frozenset({"x"}))

@@ -29,7 +29,7 @@ TABLES: tuple[str, ...] = (
     """CREATE TABLE states (
         gantry TEXT NOT NULL, subject TEXT NOT NULL, stamp {real} NOT NULL,
         received {real} NOT NULL, heard {real} NOT NULL, on_battery {int}, battery_until {real},
-        mains_off {int} NOT NULL, PRIMARY KEY (gantry, subject))""",
+        mains_off {int} NOT NULL, strikes TEXT, PRIMARY KEY (gantry, subject))""",
 )
 
 _AHEAD = 3600.0
@@ -86,13 +86,14 @@ def load(
         marks |= _locked(session, missing)
     states: dict[str, dict[str, SubjectState]] = {each: {} for each in ids}
     for row in session.rows(
-        "SELECT gantry, subject, stamp, received, heard, on_battery, battery_until, mains_off "
-        "FROM states WHERE gantry {in}",
+        "SELECT gantry, subject, stamp, received, heard, on_battery, battery_until, mains_off, "
+        "strikes FROM states WHERE gantry {in}",
         ids,
     ):
         on_battery = None if row[5] is None else bool(row[5])
         at = Position(row[2], row[3])
-        states[row[0]][row[1]] = SubjectState(at, row[4], on_battery, row[6], bool(row[7]))
+        strikes = None if row[8] is None else tuple(map(int, row[8].split(",")))
+        states[row[0]][row[1]] = SubjectState(at, row[4], on_battery, row[6], bool(row[7]), strikes)
     spans: dict[str, list[Span]] = {each: [] for each in ids}
     for row in session.rows(
         f"SELECT {_SPAN} FROM alarms WHERE gantry {{in}} AND ended IS NULL",  # noqa: S608
@@ -109,10 +110,11 @@ def save(session: Session, folds: dict[str, GantryFold]) -> None:
     """Write what changed, each row once."""
     session.many(
         "INSERT INTO states (gantry, subject, stamp, received, heard, on_battery, battery_until, "
-        "mains_off) {rows:text,text,real,real,real,int,real,int} "
+        "mains_off, strikes) {rows:text,text,real,real,real,int,real,int,text} "
         "ON CONFLICT (gantry, subject) DO UPDATE SET stamp = excluded.stamp, "
         "received = excluded.received, heard = excluded.heard, on_battery = excluded.on_battery, "
-        "battery_until = excluded.battery_until, mains_off = excluded.mains_off",
+        "battery_until = excluded.battery_until, mains_off = excluded.mains_off, "
+        "strikes = excluded.strikes",
         [
             (gantry, subject, *_state_row(state))
             for gantry, fold in folds.items()
@@ -174,7 +176,9 @@ def _mark_row(mark: GantryMark) -> Row:
 
 def _state_row(state: SubjectState) -> Row:
     on_battery = None if state.on_battery is None else int(state.on_battery)
-    return (*state.at, state.heard, on_battery, state.battery_until, int(state.mains_off))
+    strikes = None if state.strikes is None else ",".join(map(str, state.strikes))
+    power = on_battery, state.battery_until, int(state.mains_off)
+    return (*state.at, state.heard, *power, strikes)
 
 
 def _span(row: Row) -> Span:
