@@ -135,7 +135,7 @@ def _clean(fields: Any) -> Told | None:
     return Told(f"cabinet-{fields['id']}", _NOTHING, unknown, None, on_battery, strikes)
 
 
-def _all_clean(row: Any, checks: tuple[Check, ...]) -> bool:
+def _all_clean(row: Any, checks: tuple[CleanCheck, ...]) -> bool:
     for key, clean in checks:  # noqa: SIM110 (a generator costs as much as the look-ups)
         if row[key] not in clean:
             return False
