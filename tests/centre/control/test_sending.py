@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from tests.centre.control.rig import AUTH, ME, UPDATE, CentreRig, CutStore, unlock
 from tests.web.remotecontrol.rig import GANTRY, RemoteRig
@@ -252,11 +253,11 @@ async def test_what_is_known_replaces_unknown_for_its_sender_alone(rig: CentreRi
     [claim] = rig.write(lambda session: commands.claim(session, "a", 9, 0.0))
     assert rig.write(commands.sweep) == 1
     done = Ending(OrderState.DONE, code="1000")
-    assert not rig.write(lambda s: commands.end(s, "b", claim.command, claim.gantry, done))
-    assert rig.write(lambda s: commands.end(s, "a", claim.command, claim.gantry, done))
+    assert not rig.write(lambda s: commands.end(s, "b", claim.id, done))
+    assert rig.write(lambda s: commands.end(s, "a", claim.id, done))
     assert (await rig.outcome(command)).state is OrderState.DONE
     late = Ending(OrderState.FAILED)
-    assert not rig.write(lambda s: commands.end(s, "a", claim.command, claim.gantry, late))
+    assert not rig.write(lambda s: commands.end(s, "a", claim.id, late))
 
 
 async def test_a_worker_that_stops_waits_for_answers_a_moment(rig: CentreRig) -> None:
@@ -276,6 +277,30 @@ async def test_a_worker_that_stops_waits_for_answers_a_moment(rig: CentreRig) ->
     assert stopped == [None]
     assert (await rig.outcome(command, "G1")).state is OrderState.DONE
     assert (await rig.outcome(command, "G2")).state is OrderState.UNKNOWN
+
+
+async def test_a_worker_that_stops_within_a_claim_gives_it_back(rig: CentreRig) -> None:
+    """What was claimed and not begun was not sent for certain: another worker sends it at once."""
+    held: Any = CutStore(rig.store)
+    write = held.write
+    claimed: list[Any] = []
+
+    def hold(job: Any) -> Any:  # the answer of the database comes after the stop
+        if claimed:
+            return write(job)
+        claimed.append(write(job))
+        return Deferred()
+
+    held.write = hold
+    command = await rig.submit(unlock())
+    sender = rig.sender(store=held)
+    assert (await rig.outcome(command)).state is OrderState.SENT
+    sender.stopService()
+    assert (await rig.outcome(command)).state is OrderState.QUEUED
+    rig.sender("worker-2")
+    rig.clock.run(1)
+    assert (await rig.outcome(command)).state is OrderState.DONE
+    assert len(rig.peers["G1"].bodies) == 1
 
 
 async def test_a_gantry_that_left_the_registry_gets_nothing(rig: CentreRig) -> None:
@@ -299,3 +324,14 @@ async def test_a_command_for_a_road(rig: CentreRig) -> None:
     assert (await rig.seen(road)).counts == {OrderState.DONE: 3}
     assert [each.gantry for each in (await rig.seen(section)).orders] == ["G31", "G32"]
     assert (await rig.seen(section)).counts == {OrderState.DONE: 2}
+
+
+async def test_a_damaged_secret_costs_its_gantry_alone(rig: CentreRig) -> None:
+    """A row that cannot be opened keeps no other gantry from its command."""
+    rig.add("G2")
+    rig.write(lambda s: s.run("UPDATE gantries SET auth = ? WHERE id = 'G1'", b"damaged"))
+    rig.sender()
+    command = await rig.submit(UPDATE, ["G1", "G2"])
+    rig.clock.run(2)
+    assert (await rig.outcome(command, "G1")).state is OrderState.REFUSED
+    assert (await rig.outcome(command, "G2")).state is OrderState.DONE

@@ -1,8 +1,5 @@
 """Claims of orders, in both engines: by the database's clock, and each by one worker."""
 
-from threading import Thread
-from typing import Any
-
 import pytest
 
 from tests.centre import postgres
@@ -70,7 +67,8 @@ async def test_the_life_of_orders(store: InlineStore) -> None:
         "G9": "refused",
     }
     done = Ending(OrderState.DONE, code="1000", result={"testResult": "2"})
-    assert await store.write(lambda s: commands.end(s, "a", "a1", "G1", done))
+    [order] = [each.id for each in first if each.gantry == "G1"]
+    assert await store.write(lambda s: commands.end(s, "a", order, done))
     third = await store.write(claim)
     assert [(each.command, each.gantry) for each in third] == [("a3", "G1")]
     assert third[0].stamp > first[0].stamp
@@ -82,29 +80,20 @@ async def test_the_life_of_orders(store: InlineStore) -> None:
 
 
 def test_two_workers_never_claim_one_order() -> None:
-    """A claim waits for the commit of another one, and then leaves out what that has taken."""
+    """A claim leaves out at once what another one has taken and not committed yet."""
     url = postgres.new_database()
     engines = [PostgresEngine(url) for _ in range(2)]
     one, other = (each.connect() for each in engines)
-    one.transaction(lambda s: place(s, "a1", "G1", "G2"))
-    taken: dict[str, Any] = {}
+    one.transaction(lambda s: place(s, "a1", "G1", "G2", "G3"))
+    one.transaction(lambda s: place(s, "a2", "G1"))
 
-    def second() -> None:
-        taken["b"] = other.transaction(lambda s: claim(s, "b"))
+    def both(session: Session) -> tuple[list[Claim], list[Claim]]:
+        return claim(session, "a", most=2), other.transaction(lambda s: claim(s, "b"))
 
-    def first(session: Session) -> list[Claim]:
-        found = claim(session, "a")
-        thread.start()
-        waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
-        while not session.rows(waiting)[0][0]:  # until the second one waits for a row
-            session.rows("SELECT pg_sleep(0.001), pg_stat_clear_snapshot()")
-        return found
-
-    thread = Thread(target=second)
-    taken["a"] = one.transaction(first)
-    thread.join(10)
-    assert sorted(each.gantry for each in taken["a"]) == ["G1", "G2"]
-    assert taken["b"] == []
+    mine, theirs = one.transaction(both)
+    assert sorted(each.gantry for each in mine) == ["G1", "G2"]
+    assert [each.gantry for each in theirs] == ["G3"]
+    assert one.transaction(claim) == []
     for connection, engine in zip((one, other), engines, strict=True):
         connection.close()
         engine.close()

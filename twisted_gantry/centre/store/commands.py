@@ -20,19 +20,20 @@ TABLES: tuple[str, ...] = (
         method TEXT NOT NULL, fields TEXT NOT NULL, names TEXT NOT NULL,
         asked {real} NOT NULL, expires {real} NOT NULL, UNIQUE (who, request))""",
     """CREATE TABLE orders (
-        command TEXT NOT NULL, gantry TEXT NOT NULL, road TEXT NOT NULL, state TEXT NOT NULL,
-        code TEXT NOT NULL, message TEXT NOT NULL, message_zh TEXT NOT NULL, result TEXT,
-        owner TEXT NOT NULL, stamp {int} NOT NULL, lapses {real} NOT NULL,
-        asked {real} NOT NULL, expires {real} NOT NULL,
-        sent_at {real}, ended_at {real}, PRIMARY KEY (command, gantry))""",
+        id {id}, command TEXT NOT NULL, gantry TEXT NOT NULL, road TEXT NOT NULL,
+        state TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, message_zh TEXT NOT NULL,
+        result TEXT, owner TEXT NOT NULL, stamp {int} NOT NULL, lapses {real} NOT NULL,
+        asked {real} NOT NULL, expires {real} NOT NULL, sent_at {real}, ended_at {real},
+        UNIQUE (command, gantry))""",
     "CREATE UNIQUE INDEX orders_under_way ON orders (gantry) WHERE state = 'sent'",
-    "CREATE INDEX orders_queued ON orders (gantry, asked, command) WHERE state = 'queued'",
-    "CREATE INDEX orders_turn ON orders (asked, command, gantry) WHERE state = 'queued'",
-    "CREATE INDEX orders_expiry ON orders (expires) WHERE state = 'queued'",
+    "CREATE INDEX orders_turn ON orders (id) WHERE state = 'queued'",
     "CREATE INDEX orders_gantry ON orders (gantry, stamp)",
     "CREATE INDEX orders_asked ON orders (asked)",
     "CREATE INDEX commands_asked ON commands (asked)",
 )
+
+WINDOW = 1000
+"""Orders that wait longest, among which a claim looks for gantries that have none under way."""
 
 
 class OrderState(StrEnum):
@@ -75,6 +76,7 @@ class Claim:
     its `timeStamp`: a gantry takes a body that comes again for a replay, so no two are equal.
     """
 
+    id: int
     command: str
     gantry: str
     method: str
@@ -220,55 +222,72 @@ def claim(session: Session, owner: str, most: int, lease: float) -> list[Claim]:
     after the COMMIT, and what is not returned never.
     """
     now = session.now()
+    busy = [row[0] for row in session.rows("SELECT gantry FROM orders WHERE state = 'sent'")]
+    waiting = session.rows(
+        "SELECT gantry, id FROM orders WHERE state = 'queued' AND expires > ?"
+        " AND NOT gantry {in} ORDER BY id LIMIT ?",
+        *(now, busy, WINDOW),
+    )
+    first: dict[str, int] = {}
+    for gantry, which in waiting:
+        first.setdefault(gantry, which)
+    # Another worker may claim the same now: whoever locked a row first has it.
+    locked = session.rows(
+        "SELECT id FROM orders WHERE id {in} AND state = 'queued' ORDER BY id"
+        " FOR UPDATE SKIP LOCKED",
+        sorted(list(first.values())[:most]),
+    )
     taken = session.rows(
         "UPDATE orders SET state = 'sent', owner = ?, sent_at = ?, lapses = ?"
-        " WHERE state = 'queued' AND (command, gantry) IN ("
-        "  SELECT q.command, q.gantry FROM orders q WHERE q.state = 'queued' AND q.expires > ?"
-        "  AND NOT EXISTS (SELECT 1 FROM orders s WHERE s.gantry = q.gantry AND s.state = 'sent')"
-        "  AND NOT EXISTS (SELECT 1 FROM orders e WHERE e.gantry = q.gantry AND e.state = 'queued'"
-        "   AND (e.asked, e.command) < (q.asked, q.command))"
-        "  ORDER BY q.asked, q.command, q.gantry LIMIT ?)"
-        " RETURNING command, gantry, expires",
-        *(owner, now, now + lease, now, most),
+        " WHERE id {in} AND state = 'queued' RETURNING id, command, gantry, expires",
+        *(owner, now, now + lease, [row[0] for row in locked]),
     )
-    if not taken:
-        return []
-    last: dict[str, int] = dict(
-        session.rows(
-            "SELECT gantry, max(stamp) FROM orders WHERE gantry {in} GROUP BY gantry",
-            [gantry for _, gantry, _ in taken],
-        )
+    return _claims(session, taken, now) if taken else []
+
+
+def _claims(session: Session, taken: Sequence[Row], now: float) -> list[Claim]:
+    """Give orders their stamps; returns them with what they do."""
+    found = session.rows(
+        "SELECT gantry, max(stamp) FROM orders WHERE gantry {in} GROUP BY gantry",
+        [row[2] for row in taken],
     )
-    stamps = {gantry: max(int(now), int(last[gantry]) + 1) for _, gantry, _ in taken}
+    stamps = {gantry: max(int(now), int(last) + 1) for gantry, last in found}
     session.many(
-        "UPDATE orders SET stamp = ? WHERE command = ? AND gantry = ?",
-        [(stamps[gantry], command, gantry) for command, gantry, _ in taken],
+        "UPDATE orders SET stamp = ? WHERE id = ?", [(stamps[row[2]], row[0]) for row in taken]
     )
     rows = session.rows(
-        "SELECT id, method, fields FROM commands WHERE id {in}",
-        list({command for command, _, _ in taken}),
+        "SELECT id, method, fields FROM commands WHERE id {in}", list({row[1] for row in taken})
     )
-    given = {row[0]: row[1:] for row in rows}
+    given = {row[0]: (row[1], json.loads(row[2])) for row in rows}
     return [
-        Claim(command, gantry, method, json.loads(fields), stamps[gantry], expires - now)
-        for command, gantry, expires in taken
-        for method, fields in [given[command]]
+        Claim(id_, command, gantry, *given[command], stamps[gantry], expires - now)
+        for id_, command, gantry, expires in taken
     ]
 
 
-def end(session: Session, owner: str, command: str, gantry: str, ending: Ending) -> bool:
-    """Note how an order ended that `owner` sent; what is known replaces `unknown`. Returns whether
-    that changed something.
+def end(session: Session, owner: str, order: int, ending: Ending) -> bool:
+    """Note how an order ended that `owner` sent, by its id; what is known replaces `unknown`.
+    Returns whether that changed something.
     """
     result = None if ending.result is None else json.dumps(dict(ending.result))
     return bool(
         session.run(
             "UPDATE orders SET state = ?, code = ?, message = ?, message_zh = ?, result = ?,"
-            " ended_at = ? WHERE command = ? AND gantry = ? AND owner = ?"
-            " AND state IN ('sent', 'unknown')",
+            " ended_at = ? WHERE id = ? AND owner = ? AND state IN ('sent', 'unknown')",
             *(ending.state.value, ending.code, ending.message, ending.message_zh, result),
-            *(session.now(), command, gantry, owner),
+            *(session.now(), order, owner),
         )
+    )
+
+
+def release(session: Session, owner: str) -> int:
+    """Give back the orders that `owner` has claimed and not begun: only `owner` itself, which has
+    stored how all that it began has ended, knows that nothing of them was sent.
+    """
+    return session.run(
+        "UPDATE orders SET state = 'queued', owner = '', sent_at = NULL"
+        " WHERE owner = ? AND state = 'sent'",
+        owner,
     )
 
 

@@ -39,7 +39,7 @@ _YEARS = (
     _Aged("alarms", "id", "ended", "began"),
     _Aged("incidents", "id", "ended", "since"),
     _Aged("troubles", "id", "ended", "since"),
-    _Aged("orders", "command, gantry", "ended_at", "asked"),
+    _Aged("orders", "id", "ended_at", "asked"),
     _Aged("commands", "id", "expires", "asked"),
     _Aged("audit", "id", "at", "at"),
 )

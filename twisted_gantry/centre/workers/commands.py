@@ -3,13 +3,13 @@
 Every worker sends; an order is claimed in a transaction and marked as sent before its first byte.
 """
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import CancelledError, Deferred, DeferredList, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from twisted_gantry.centre.control.channels import DEADLINE, CannotAsk, Channels
@@ -21,7 +21,7 @@ from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.net.expiry import expiring
 from twisted_gantry.net.http.client import NoAnswer, NotConnected
 from twisted_gantry.net.service import NamedService
-from twisted_gantry.net.timers import Repeated
+from twisted_gantry.net.timers import Repeated, Timer
 from twisted_gantry.remote.channel import ControlChannel, TurnedDown, code_of
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.etc.commands import decode_battery_result, decode_control
@@ -37,8 +37,6 @@ SEND_WITHIN = 10.0
 """Seconds after the claim within which the request leaves, or never."""
 LEASE = SEND_WITHIN + DEADLINE + 20.0
 """Seconds after the claim without an end after which the outcome is unknown."""
-END_TRIES = (1.0, 2.0, 4.0, 8.0, 16.0)
-"""Seconds before each further try to store an outcome; after them the lease makes it unknown."""
 GRACE = 5.0
 """Seconds that orders under way have at the stop."""
 
@@ -63,7 +61,8 @@ class CommandSender(NamedService):
         super().__init__("commands")
         self._store, self._sealing, self._channels = store, sealing, channels
         self._clock, self._owner, self._most = clock, owner, most
-        self._under_way: set[Deferred[Any]] = set()
+        self._under_way: dict[int, Deferred[Any]] = {}
+        self._ended: dict[int, Ending] = {}  # what is not stored yet, by the id of the order
         self._loop = Repeated(clock, self._look, "the look for commands")
         self._trouble = ""
 
@@ -83,26 +82,33 @@ class CommandSender(NamedService):
 
     async def _finish(self) -> None:
         """Wait for answers for a moment. What has none by then is unknown, and stored as that."""
-        waiting = DeferredList(list(self._under_way))
-        patience = self._clock.callLater(GRACE, self._give_up)
-        await waiting
-        if patience.active():
-            patience.cancel()
+        patience = Timer(self._clock, self._give_up)
+        patience.start(GRACE)
+        await DeferredList(list(self._under_way.values()))
+        patience.cancel()
+        try:
+            await self._store.write(partial(self._leave, ended=dict(self._ended)))
+        except NotStored as error:  # the leases end, and another worker finds them unknown
+            _log.warn("the last outcomes are not stored: {error}", error=error)
 
     def _give_up(self) -> None:
-        for each in list(self._under_way):
+        for each in list(self._under_way.values()):
             each.cancel()
 
     # -- the orders
 
     async def _look(self) -> float:
+        """Store the outcomes that came, and claim what may be sent, in one transaction."""
         began = float(self._clock.seconds())
         try:
-            if await self._store.read(commands.is_due):
-                claims = await self._store.write(self._claim)
+            due: bool = await self._store.read(commands.is_due)
+            if self._ended or due:
+                ended, room = dict(self._ended), self._most - len(self._under_way)
+                claims = await self._store.write(partial(self._turn, ended=ended, room=room))
+                self._stored(ended)
                 for claim, gantry in claims:
                     self._begin(claim, gantry, began)
-        except NotStored as error:
+        except NotStored as error:  # the outcomes wait here
             if not self._trouble:
                 _log.warn("commands wait for the database: {error}", error=error)
             self._trouble = str(error)
@@ -110,34 +116,51 @@ class CommandSender(NamedService):
             self._trouble = ""
         return PERIOD
 
-    def _claim(self, session: Session) -> list[tuple[Claim, Gantry | None]]:
+    def _turn(
+        self, session: Session, ended: Mapping[int, Ending], room: int
+    ) -> list[tuple[Claim, Gantry | None]]:
+        self._end(session, ended)
         commands.sweep(session)
-        room = self._most - len(self._under_way)
         claims = commands.claim(session, self._owner, room, LEASE) if room > 0 else []
-        return [(each, registry.gantry(session, each.gantry, self._sealing)) for each in claims]
+        found = registry.some(session, [each.gantry for each in claims], self._sealing)
+        gantries = {each.id: each for each in found}
+        return [(each, gantries.get(each.gantry)) for each in claims]
+
+    def _end(self, session: Session, ended: Mapping[int, Ending]) -> None:
+        for order in sorted(ended):
+            commands.end(session, self._owner, order, ended[order])
+
+    def _leave(self, session: Session, ended: Mapping[int, Ending]) -> None:
+        self._end(session, ended)
+        commands.release(session, self._owner)
+
+    def _stored(self, ended: Mapping[int, Ending]) -> None:
+        for order in ended:
+            del self._ended[order]
 
     def _begin(self, claim: Claim, gantry: Gantry | None, began: float) -> None:
         doing = ensureDeferred(self._send(claim, gantry, began))
-        self._under_way.add(doing)
-        doing.addErrback(lambda failure: _log.failure("an order failed", failure=failure))
+        self._under_way[claim.id] = doing
 
-        def ended(_: object) -> None:
-            self._under_way.discard(doing)
+        def ended(ending: Ending) -> None:
+            del self._under_way[claim.id]
+            self._ended[claim.id] = ending
             self._loop.now()  # the next order of this gantry, or of another one
 
         doing.addCallback(ended)
+        doing.addErrback(lambda failure: _log.failure("an order failed", failure=failure))
 
-    async def _send(self, claim: Claim, gantry: Gantry | None, began: float) -> None:
+    async def _send(self, claim: Claim, gantry: Gantry | None, began: float) -> Ending:
+        """Send an order, and return how it ended, whatever happens."""
         try:
-            ending = await self._told(claim, gantry, began)
+            return await self._told(claim, gantry, began)
         except CancelledError:
             en, zh = "the worker stopped before the answer came", "应答到达前进程已停止"
-            ending = Ending(OrderState.UNKNOWN, f"{en}: the outcome is unknown", f"{zh}，结果未知")
+            return Ending(OrderState.UNKNOWN, f"{en}: the outcome is unknown", f"{zh}，结果未知")
         except Exception:
             _log.failure("an order for {gantry} failed", gantry=claim.gantry)
             en, zh = "a fault of the centre; see its log", "中心程序故障，请查看日志"
-            ending = Ending(OrderState.UNKNOWN, en, zh)
-        await self._end(claim, ending)
+            return Ending(OrderState.UNKNOWN, en, zh)
 
     async def _told(self, claim: Claim, gantry: Gantry | None, began: float) -> Ending:
         send_by = began + min(SEND_WITHIN, claim.left)
@@ -162,32 +185,6 @@ class CommandSender(NamedService):
             en = f"the outcome is unknown: {error.outage.en}"
             return Ending(OrderState.UNKNOWN, en, f"结果未知：{error.outage.zh}")
         return _judged(channel, answer)
-
-    async def _end(self, claim: Claim, ending: Ending) -> None:
-        """Store an outcome. While the database is away the answer waits here, for half a minute."""
-        job = partial(
-            commands.end,
-            owner=self._owner,
-            command=claim.command,
-            gantry=claim.gantry,
-            ending=ending,
-        )
-        for pause in (*END_TRIES, None):
-            try:
-                await self._store.write(job)
-            except NotStored as error:
-                if pause is None or not self.running:
-                    _log.warn(
-                        "the outcome {state} of {command} at {gantry} is not stored: {error}",
-                        state=ending.state.value,
-                        command=claim.command,
-                        gantry=claim.gantry,
-                        error=error,
-                    )
-                    return
-                await deferLater(self._clock, pause)
-            else:
-                return
 
 
 def _judged(channel: ControlChannel, answer: Answer) -> Ending:
