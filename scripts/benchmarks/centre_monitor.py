@@ -18,7 +18,7 @@ from scripts.benchmarks.report import figure, goal
 from tests.centre import postgres
 
 HERE = Path(__file__).parent
-ROUNDS, DURABLE, UNSTORED, CLIENTS, WARM_UP = 5, 3000, 8000, 200, 1000
+ROUNDS, DURABLE, UNSTORED, CLIENTS, WARM_UP = 5, 5000, 8000, 1000, 2000
 ROUNDS = int(os.environ.get("ROUNDS", ROUNDS))
 
 
