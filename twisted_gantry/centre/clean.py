@@ -26,6 +26,7 @@ from twisted_gantry.wire.etc.uploads import GROUPS, MAX_ROWS, GroupShape
 
 _FIELDS = FIELDS_KEY[Method.CABINET_STATUS]
 _PLAIN_STAMP = re.compile(r"[0-9]{1,11}")
+_LONGEST_COUNTS = 200  # characters: what a report told is remembered by them
 _QUOTES = 4  # around a key and its text
 
 
@@ -122,14 +123,16 @@ def read_clean(body: bytes) -> CleanReport | None:
             quotes += each * len(rows)
     if body.count(b'"') != quotes + 2 * has_spd:
         return None  # a key comes twice
-    told = _told(which, has_spd, bool(cabinet.ups))
-    strikes = strikes_of(row.lightningCount for row in cabinet.thunderSpd) if has_spd else None
-    if strikes is not None:
-        told = (replace(told[0], strikes=strikes),)
+    counts = tuple([row.lightningCount for row in cabinet.thunderSpd]) if has_spd else ()
+    if len(which) + sum(map(len, counts)) > _LONGEST_COUNTS:
+        return None
+    told = _told(which, has_spd, bool(cabinet.ups), counts)
     return CleanReport(report.gantryId, float(stamp), told)
 
 
-@lru_cache(maxsize=256)
-def _told(which: str, has_spd: bool, has_ups: bool) -> tuple[Told, ...]:
+@lru_cache(maxsize=4096)
+def _told(which: str, has_spd: bool, has_ups: bool, counts: tuple[str, ...]) -> tuple[Told, ...]:
+    """Return what a clean report tells; most reports tell what the last one of the gantry told."""
     unknown = _NOTHING if has_spd else UNTOLD_SPD
-    return (Told(f"cabinet-{which}", _NOTHING, unknown, None, False if has_ups else None),)
+    told = Told(f"cabinet-{which}", _NOTHING, unknown, None, False if has_ups else None)
+    return (replace(told, strikes=strikes_of(counts)),)
