@@ -179,6 +179,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _api("putCards put cards", orders.CardsView, "Set a white list", body=orders.CardsBody),
     _api(
+        "importCards post cards/import",
+        orders.CardsView,
+        "Set a white list by a CSV file or a workbook, which is the body",
+        _ROAD,
+        Parameter("version", _TEXT),
+        body=_TABLE,
+    ),
+    _api(
         "getPicture get pictures/{gantry}",
         ("image/jpeg", "application/octet-stream", "application/json"),
         "The picture of a door that opened `at` a time; without `at` the list of those kept here",

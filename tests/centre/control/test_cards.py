@@ -1,9 +1,12 @@
 """White lists: set whole or not at all, newest first, and known by gantry."""
 
+import io
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from openpyxl import Workbook
 from twisted.internet.defer import ensureDeferred
 
 from tests.centre.control.rig import ME, CentreRig
@@ -71,21 +74,21 @@ async def offered(
 def test_a_bad_row_is_named_and_refuses_the_list(row: Any, why: str) -> None:
     """A card less locks its owner out: the list is refused, each mistake with its row."""
     with pytest.raises(CardsRefused) as caught:
-        checked([card(1), row, card(3, validTime="")])
+        checked([(1, card(1)), (2, row), (3, card(3, validTime=""))])
     assert [each.row for each in caught.value.errors] == [2, 3]
     first = caught.value.errors[0]
     assert why in first.en
-    assert first.zh.startswith("第2张卡")
+    assert first.zh.startswith("第2行：卡")
 
 
 def test_a_list_has_bounds() -> None:
     """Empty lists, huge ones and endless mistakes are refused in bounded space."""
-    for rows in ([], [card()] * (MOST_CARDS + 1)):
+    for rows in ([], [(1, card())] * (MOST_CARDS + 1)):
         with pytest.raises(CardsRefused) as caught:
             checked(rows)
         assert [each.row for each in caught.value.errors] == [0]
     with pytest.raises(CardsRefused) as caught:
-        checked(["x"] * (MOST_ERRORS + 50))
+        checked([(1, "x")] * (MOST_ERRORS + 50))
     assert len(caught.value.errors) == MOST_ERRORS
 
 
@@ -189,12 +192,18 @@ async def test_who_has_which(rig: CentreRig, lists: CardLists) -> None:
     assert (await lists.put([card()], neighbour, road="G4")).road == "G4"
 
 
-async def test_a_list_comes_from_a_file(lists: CardLists, memory: InlineStore) -> None:
-    """CSV with headings, as a spreadsheet writes it; a mistake has the row of the file."""
+async def test_a_list_comes_from_a_file(lists: CardLists) -> None:
+    """CSV or a workbook with headings, as a spreadsheet writes them; a mistake has its row."""
     rows = "cardId,validTime,invalidTime,谁\r\nC1,2023-01-01 00:00:00,2033/1/1 0:00:00,李\r\n"
-    for content in (rows.encode("utf-8-sig"), rows.encode("gb18030")):
+    book = Workbook()
+    book.active.append(["cardId", "validTime", "invalidTime"])
+    book.active.append([12345678, datetime(2023, 1, 1), datetime(2033, 1, 1)])  # noqa: DTZ001
+    workbook = io.BytesIO()
+    book.save(workbook)
+    for content in (rows.encode("utf-8-sig"), rows.encode("gb18030"), workbook.getvalue()):
         assert (await lists.put(content, ME)).cards == 1
-    for wrong, row in ((b"cardId,validTime\r\n", 1), (b"", 1), (rows[:33].encode(), 2), (b'"', 0)):
+    wrongs = ((b"cardId,validTime\r\n", 1), (b"", 1), (rows[:30].encode() + b"\n\nC,,", 3))
+    for wrong, row in (*wrongs, (b"PK\x03\x04", 0)):
         with pytest.raises(CardsRefused) as caught:
             await lists.put(wrong, ME)
         assert caught.value.errors[0].row == row

@@ -100,9 +100,9 @@ def test_what_is_no_table(rig: WebRig, content: bytes) -> None:
 
 def test_too_many_rows(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file has a bound, and so has a workbook once it is unpacked."""
-    monkeypatch.setattr("twisted_gantry.centre.web.sheet.MOST_ROWS", 1)
+    monkeypatch.setattr("twisted_gantry.centre.sheet.MOST_ROWS", 1)
     assert take(rig, CSV).error_code == "no-table"
-    monkeypatch.setattr("twisted_gantry.centre.web.sheet.MOST_UNPACKED", 100)
+    monkeypatch.setattr("twisted_gantry.centre.sheet.MOST_UNPACKED", 100)
     assert take(rig, workbook(["id"], ["G1"])).error_code == "no-table"
 
 

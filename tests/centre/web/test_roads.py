@@ -56,6 +56,7 @@ QUERIES = {
     "endMaintenance": "?road=G9",
     "exportReports": f"?gantry={OTHER}",
     "getPicture": "?at=1700000000",
+    "importCards": "?road=G9",
 }
 PATHS = {"getCommand": "2", "getIncident": "2"}
 OPEN = {"getHealth", "getLedger", "getWhoAmI", "listMethods", "exportTemplate", "readStream"}
@@ -71,6 +72,8 @@ def ask(world: WebRig, each: Operation) -> Answer:
     content = BODIES.get(each.id, b"")
     if each.id == "importGantries":
         content = f"id,name,road\n{OTHER},x,G2\n".encode()
+    if each.id == "importCards":
+        content = b"cardId,validTime,invalidTime\nC1,2023-01-01 00:00:00,2033-01-01 00:00:00\n"
     return world.send(each.method.upper(), path, content, "gao").ended()
 
 

@@ -1,7 +1,5 @@
 """White lists: what people set, and what a gantry gets that asks with `queryAndGetCardInfo`."""
 
-import csv
-import io
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -12,6 +10,7 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from twisted_gantry.centre import sheet
 from twisted_gantry.centre.control.order import Asker
 from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.store import audit
@@ -83,9 +82,9 @@ class CardLists:
         self, cards: Sequence[Any] | bytes, asker: Asker, *, road: str = ALL, version: str = ""
     ) -> Deferred[CardListSeen]:
         """Set the list for a road, or with an empty one for all; `cards` are objects with `cardId`,
-        `validTime` and `invalidTime`, or the bytes of a CSV file with these headings. An empty
-        `version`, `yyyyMMddHHmmss`, is the present time. Fails with CardsRefused, OldVersion,
-        NotYourRoad and NotStored.
+        `validTime` and `invalidTime`, or the bytes of a CSV file or a workbook with these headings.
+        An empty `version`, `yyyyMMddHHmmss`, is the present time. Fails with CardsRefused,
+        OldVersion, NotYourRoad and NotStored.
         """
         return ensureDeferred(self._put(cards, asker, road, version))
 
@@ -145,32 +144,28 @@ def _is_version(text: str) -> bool:
 
 
 def _packed(given: Sequence[Any] | bytes) -> tuple[int, bytes]:
-    cards = checked(rows_of(given), 2) if isinstance(given, bytes) else checked(given)
+    rows = rows_of(given) if isinstance(given, bytes) else list(enumerate(given, start=1))
+    cards = checked(rows)
     return len(cards), zlib.compress(msgspec.json.encode(cards), 6)
 
 
-def rows_of(content: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a CSV file in UTF-8 or GB18030. Raises CardsRefused."""
+def rows_of(content: bytes) -> list[tuple[int, Any]]:
+    """Return the cards of a CSV file or a workbook with the headings `COLUMNS`, each with its row.
+    Raises CardsRefused.
+    """
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("gb18030", "replace")
-    try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-        headings = [each.strip() for each in reader.fieldnames or ()]
+        rows = sheet.rows_of(content, MOST_CARDS)
+        number, headings = next(rows, (1, ()))
         if missing := [each for each in COLUMNS if each not in headings]:
             en = f"the first row has no heading {', '.join(missing)}"
-            raise CardsRefused([CardError(1, en, f"首行缺少标题{'、'.join(missing)}")])
-        reader.fieldnames = headings
-        return [{name: (row.get(name) or "").strip() for name in COLUMNS} for row in reader]
-    except csv.Error as error:
-        raise CardsRefused([CardError(0, f"no CSV file: {error}", "不是CSV文件")]) from None
+            raise CardsRefused([CardError(number, en, f"首行缺少标题{'、'.join(missing)}")])
+        return [(row, dict(zip(headings, cells, strict=False))) for row, cells in rows]
+    except sheet.NoTable as error:
+        raise CardsRefused([CardError(0, str(error), error.zh)]) from None
 
 
-def checked(rows: Sequence[Any], first: int = 1) -> list[Card]:
-    """Return the cards of a list. Raises CardsRefused with the mistakes by row; `first` is the row
-    of the first card.
-    """
+def checked(rows: Sequence[tuple[int, Any]]) -> list[Card]:
+    """Return the cards of numbered rows. Raises CardsRefused with the mistakes by row."""
     if not rows:
         en, zh = "an empty list, which every gantry refuses", "名单为空，门架会拒绝"
         raise CardsRefused([CardError(0, en, zh)])
@@ -179,13 +174,13 @@ def checked(rows: Sequence[Any], first: int = 1) -> list[Card]:
         raise CardsRefused([CardError(0, en, zh)])
     errors: list[CardError] = []
     cards: dict[str, Card] = {}
-    for number, raw in enumerate(rows, start=1):
+    for number, raw in rows:
         card = _checked(raw, cards)
         if isinstance(card, Card):
             cards[card.card_id] = card
         elif len(errors) < MOST_ERRORS:
-            said = f"card {number} {card.en}", f"第{number}张卡{card.zh}"
-            errors.append(CardError(number + first - 1, *said))
+            said = f"row {number}: the card {card.en}", f"第{number}行：卡{card.zh}"
+            errors.append(CardError(number, *said))
     if errors:
         raise CardsRefused(errors)
     return list(cards.values())

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field, replace
 
 from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.model import Gantry
+from twisted_gantry.centre.sheet import Cells, NoTable, rows_of
 from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store.registry import same
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY, Column, wrong_entry
 from twisted_gantry.centre.web.scope import Scope
-from twisted_gantry.centre.web.sheet import Cells, NoTable, rows_of
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
 from twisted_gantry.net.threads import InThread
@@ -50,7 +50,7 @@ class Importing:
         is known leaves its secrets as they are, and empties any other member of a column that the
         file has. Raises HttpError (400) for what is no table.
         """
-        content, dry_run = _body(call), call.flag("dryRun")
+        content, dry_run = file_of(call), call.flag("dryRun")
         try:
             read: _Read = await self._in_thread(read_entries, content)
         except NoTable as error:
@@ -122,7 +122,7 @@ def _told(call: Call, plan: _Plan, *, dry_run: bool) -> api.Imported:
     return api.Imported(errors=errors, error=ErrorDetail("bad-rows", en, zh))
 
 
-def _body(call: Call) -> bytes:
+def file_of(call: Call) -> bytes:
     """Return the file, which is the body or the one part of a form. Raises HttpError (400)."""
     content = call.request.content
     assert content is not None  # set once the request is complete

@@ -1,5 +1,7 @@
 """White lists and pictures of gantries."""
 
+from typing import Any
+
 from twisted.web.server import Request
 
 from twisted_gantry.centre.control.cards import CardLists, CardsRefused, NotYourRoad
@@ -15,6 +17,7 @@ from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.store import pictures
 from twisted_gantry.centre.store.cards import CardListSeen, OldVersion
 from twisted_gantry.centre.web.call import Call
+from twisted_gantry.centre.web.importing import file_of
 from twisted_gantry.centre.web.orders import asker_of, no_gantry
 from twisted_gantry.net.http.json import HttpError
 from twisted_gantry.net.times import TimeText
@@ -50,10 +53,17 @@ class Lists:
     async def put(self, call: Call) -> api.CardsView | api.CardsRefused:
         """Set a list; one with mistakes is answered with them, and changes nothing."""
         body = call.body(api.CardsBody)
+        return await self._put(call, body.cards, body.road, body.version)
+
+    async def importing(self, call: Call) -> api.CardsView | api.CardsRefused:
+        """Set a list by a file, as `put` does."""
+        return await self._put(call, file_of(call), call.text("road"), call.text("version"))
+
+    async def _put(
+        self, call: Call, cards: list[Any] | bytes, road: str, version: str
+    ) -> api.CardsView | api.CardsRefused:
         try:
-            made = await self._lists.put(
-                body.cards, asker_of(call), road=body.road, version=body.version
-            )
+            made = await self._lists.put(cards, asker_of(call), road=road, version=version)
         except CardsRefused as error:
             call.request.setResponseCode(400)
             errors = [api.CardError(each.row, each.en, each.zh) for each in error.errors]

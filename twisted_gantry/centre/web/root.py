@@ -180,6 +180,7 @@ def _handlers(
         "getCommand": orders.one,
         "listCards": lists.read,
         "putCards": lists.put,
+        "importCards": lists.importing,
         "getPicture": PictureFiles(store, parts.pictures, time).read,
         "listChannels": channels.listed,
         "getChannels": channels.one,

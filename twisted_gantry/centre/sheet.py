@@ -27,16 +27,17 @@ class NoTable(ValueError):
         self.zh = zh
 
 
-def rows_of(content: bytes) -> Iterator[tuple[int, Cells]]:
-    """Yield the rows that are not empty with their numbers, from 1, the headings first. Raises
-    NoTable.
+def rows_of(content: bytes, most: int | None = None) -> Iterator[tuple[int, Cells]]:
+    """Yield the rows that are not empty with their numbers, from 1, the headings first; there are
+    `most` at most, by default MOST_ROWS. Raises NoTable.
     """
+    most = MOST_ROWS if most is None else most
     rows = _of_workbook(content) if content.startswith(_ZIP) else _of_csv(content)
     number = 0
     for number, cells in rows:
-        if number > MOST_ROWS + 1:
-            text = f"a file has at most {MOST_ROWS} rows"
-            raise NoTable(text, f"文件最多{MOST_ROWS}行")
+        if number > most + 1:
+            text = f"a file has at most {most} rows"
+            raise NoTable(text, f"文件最多{most}行")
         if any(cells):
             yield number, cells
 
