@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.centre.fronts.cloud import CloudFront, CloudLimits
-from twisted_gantry.centre.interfaces import NotStored
+from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.model import Gantry, Received, Verdict
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.store import registry as stored
@@ -104,19 +104,28 @@ class Device:
     def closed(self) -> str:
         return self.transport.closed
 
+    def is_paused(self) -> bool:
+        return self.transport.paused
+
     def leaves(self) -> None:
         self.transport.gone(ConnectionDone())
 
 
 class HeldStore:
-    """A store that commits when the test says so. `broken` fails each report at once."""
+    """A store that commits when the test says so. `broken` fails each report at once, `away` all
+    else.
+    """
 
     def __init__(self, store: InlineStore) -> None:
         self.store = store
-        self.write, self.read, self.refused = store.write, store.read, store.refused
+        self.read, self.refused = store.read, store.refused
+        self.away: Exception | None = None
         self.held: deque[tuple[Received, Deferred[Verdict]]] | None = None
         self.broken: Exception | None = None
         self.put_before: list[Received] = []
+
+    def write(self, job: Job[Any]) -> Deferred[Any]:
+        return self.store.write(job) if self.away is None else fail(self.away)
 
     def put(self, report: Received) -> Deferred[Verdict]:
         self.put_before.append(report)

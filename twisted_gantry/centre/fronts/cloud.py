@@ -217,8 +217,8 @@ class CloudFront(ServiceGroup):
         wanted: Any = {name: text for name, text in given.items() if text is not None}
         session.configure(Configure(eq_sn=session.eq_sn, e_chan=wish.channel, **wanted))
 
-    def _failing(self, error: Exception | None) -> None:
-        self.trouble = None if error is None else str(error) or type(error).__name__
+    def _failing(self, why: str | None) -> None:
+        self.trouble = why
 
     # -- once a second
 

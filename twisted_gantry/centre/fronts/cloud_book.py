@@ -10,7 +10,7 @@ from typing import Protocol as Interface
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
 from twisted_gantry.centre.store import channel_wishes, cloud_sessions
 from twisted_gantry.centre.store.channel_wishes import ChannelWish
 from twisted_gantry.centre.store.cloud_sessions import LEASE, Opened
@@ -43,15 +43,15 @@ class CloudBook:
         front: str,
         desk: Desk,
         counts: Counter[str],
-        failing: Callable[[Exception | None], object],
+        failing: Callable[[str | None], object],
     ) -> None:
         self._store, self._clock, self._front, self._desk = store, clock, front, desk
-        self._counts = counts
+        self._counts, self._failing = counts, failing
         self._opened: dict[int, Opened] = {}
         self._closed: dict[int, Opened] = {}
         self._answers: list[tuple[str, str, str]] = []
         self._renewed = float("-inf")
-        self._loop = GuardedLoop(clock, self.look, "the look at the cloud's sessions", failing)
+        self._loop = GuardedLoop(clock, self.look, "the look at the cloud's sessions")
 
     def start(self) -> None:
         self._loop.start(LOOK_S)
@@ -81,6 +81,14 @@ class CloudBook:
         return ensureDeferred(self._look())
 
     async def _look(self) -> None:
+        try:
+            await self._exchange()
+        except NotStored as error:
+            self._failing(str(error))
+        else:
+            self._failing(None)
+
+    async def _exchange(self) -> None:
         now = self._clock.seconds()
         if self._opened or self._closed or self._answers or now >= self._renewed + RENEW_S:
             await self._write(now)
