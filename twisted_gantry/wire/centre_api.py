@@ -356,6 +356,26 @@ class CentreLedger(LedgerTotals, frozen=True):
     oldest_backlog: Time = None
 
 
+class RefusedView(Shape, frozen=True):
+    """Requests to `monitor.do` that were refused: they named this gantry, which may be a lie or
+    empty, came from this address, and got this code so many times. `reason` is the last one.
+    """
+
+    gantry: str
+    address: str
+    code: str
+    reason: str
+    times: int
+    first_at: Time = None
+    last_at: Time = None
+
+
+class RefusedList(Shape, frozen=True):
+    """`GET /api/v1/refusals`: the latest ones, the last one first."""
+
+    refusals: list[RefusedView]
+
+
 class CentreAuditEntry(Shape, frozen=True):
     """Who did what to which gantry, road or thing; secrets are not in `details`."""
 

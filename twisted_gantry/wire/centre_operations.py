@@ -171,6 +171,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _api("getLedger get ledger", api.CentreLedger, "The ledger of reports", _TIMES[0]),
     _api(
+        "listRefusals get refusals",
+        api.RefusedList,
+        "Who was refused at `monitor.do`, why, and when last",
+        _GANTRY,
+        _LIMIT,
+    ),
+    _api(
         "listCards get cards",
         orders.CardsList,
         "The white lists, and which gantry has which",

@@ -173,3 +173,7 @@ async def test_refusals_are_bounded(store: InlineStore, monkeypatch: pytest.Monk
         9.5,
     )
     assert await store.read(lambda s: refusals.latest(s, 10, "G4")) == [found[1]]
+    await store.write(lambda s: stored.put(s, [Gantry("G3", road="G2")], SEALING))
+    for roads, names in ((["G2"], ["G3"]), (["G9"], [])):
+        of_roads = await store.read(partial(refusals.latest, roads=roads))
+        assert [each.gantry for each in of_roads] == names

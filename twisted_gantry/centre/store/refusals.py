@@ -1,6 +1,6 @@
 """Who was refused, why, and when last: for the people who look after the gantries. Bounded."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from twisted_gantry.centre.interfaces import Session
@@ -50,12 +50,22 @@ def note(session: Session, refusals: Iterable[Refusal]) -> None:
     )
 
 
-def latest(session: Session, limit: int = 100, gantry: str | None = None) -> list[Refusal]:
-    """Return the latest refusals, of all or of one gantry, the last one first."""
-    where, values = ("", ()) if gantry is None else (" WHERE gantry = ?", (gantry,))
+def latest(
+    session: Session, limit: int = 100, gantry: str = "", roads: Collection[str] | None = None
+) -> list[Refusal]:
+    """Return the latest refusals, the last one first: of all, of one gantry, or of gantries of the
+    registry on some roads.
+    """
+    where, values = ["1 = 1"], list[object]()
+    if gantry:
+        where.append("gantry = ?")
+        values.append(gantry)
+    if roads is not None:
+        where.append("gantry IN (SELECT id FROM gantries WHERE road {in})")
+        values.append(sorted(roads))
     rows = session.rows(
         "SELECT gantry, address, code, why, times, first_at, last_at FROM front_refusals"  # noqa: S608
-        f"{where} ORDER BY last_at DESC, gantry, address, code LIMIT ?",
+        f" WHERE {' AND '.join(where)} ORDER BY last_at DESC, gantry, address, code LIMIT ?",
         *values,
         limit,
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted_gantry.access.gate import IStranger
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import ledger, troubles
+from twisted_gantry.centre.store import ledger, refusals, troubles
 from twisted_gantry.centre.store import views as stored
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.scope import Scope
@@ -70,6 +70,23 @@ class Overviews:
             since=self._views.time(since and since // ledger.HOUR * ledger.HOUR),
             waiting=self._store.waiting,
             oldest_backlog=self._views.time(oldest),
+        )
+
+    async def refusals(self, call: Call) -> api.RefusedList:
+        limit, gantry, roads = call.limit(), call.text("gantry"), call.scope.roads
+        found = await self._store.read(
+            lambda session: refusals.latest(session, limit, gantry, roads)
+        )
+        time = self._views.time
+        return api.RefusedList(
+            [
+                api.RefusedView(
+                    *(each.gantry, each.address, each.code, each.why, each.times),
+                    first_at=time(each.first_at),
+                    last_at=time(each.last_at),
+                )
+                for each in found
+            ]
         )
 
     def health(self, call: Call) -> api.CentreHealth:

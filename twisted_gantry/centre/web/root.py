@@ -156,6 +156,7 @@ def _handlers(
         "getHealth": overviews.health,
         "getOverview": overviews.overview,
         "getLedger": overviews.ledger,
+        "listRefusals": overviews.refusals,
         "listGantries": gantries.listed,
         "getGantry": gantries.one,
         "putGantry": gantries.put,
