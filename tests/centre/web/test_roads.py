@@ -28,8 +28,9 @@ def world(guarded: WebRig) -> WebRig:
         place = {"gantry": name, "for": 60, "note": f"note of {road}"}
         assert rig.ask("POST", "/maintenance", place, "root").status == 200
         assert rig.ask("POST", "/maintenance", {"road": road, "for": 60}, "root").status == 200
-        card = {"cardId": "1" * 20, "validTime": "2026-01-01", "invalidTime": "2027-01-01"}
-        rig.ask("PUT", "/cards", {"road": road, "cards": [card]}, "root")
+        times = {"validTime": "2026-01-01 00:00:00", "invalidTime": "2027-01-01 00:00:00"}
+        lists = {"road": road, "cards": [{"cardId": "1" * 20, **times}]}
+        assert rig.ask("PUT", "/cards", lists, "root").status == 200
     rig.desk.write(incidents.refresh)
     both = {"gantries": [MINE, OTHER], "method": "cabinetControl", "updateNow": "1"}
     assert rig.ask("POST", "/commands", both, "root").status == 202
