@@ -53,7 +53,7 @@ class Wording:
 
     def lines(self, message: Message) -> list[str]:
         """Return the lines below the title, at most `MOST_LINES` alarms."""
-        lines = [f"{message.gantry_id}  {_time(message.at)}"]
+        lines = ["  ".join(filter(None, (message.gantry_id, _time(message.at))))]
         lines += [self._line(each) for each in message.alarms[:MOST_LINES]]
         more = len(message.alarms) - MOST_LINES
         return [*lines, self._more(more, len(message.alarms))] if more > 0 else lines

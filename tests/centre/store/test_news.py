@@ -29,7 +29,9 @@ async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
             rows.alarm(session, "cabinet-1.on-battery", f"G{number}", region)
         rows.alarm(session, DOOR, "G3", own)
         rows.alarm(session, SMOKE, "G3", region)
-        rows.alarm(session, "cabinet-1.overload", "G4", late=True)
+        rows.alarm(session, "cabinet-1.overload", "G4", late=True, at=session.now() - LOOSE)
+        rows.alarm(session, DOOR, "G4", rows.incident(session, "front-door-open"), late=True)
+        rows.alarm(session, SMOKE, "G4", late=True)
         rows.alarm(session, "cabinet-1.overload", "G5", at=session.now() - LOOSE)
         rows.alarm(session, "cabinet-1.overload", "G6")
 

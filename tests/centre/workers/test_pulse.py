@@ -12,7 +12,7 @@ from twisted_gantry.centre.store import processes, troubles
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.centre.workers.alone import Alone
-from twisted_gantry.centre.workers.pulse import CLOCK, MOST_SKEW, Identity, Pulse
+from twisted_gantry.centre.workers.pulse import CLOCK, MOST_SKEW, PATIENCE, Identity, Pulse
 
 
 class Process:
@@ -111,13 +111,28 @@ def test_people_hear_that_the_database_is_away(process: Process, fault: str) -> 
     assert process.stored() == set()
 
 
+def test_a_standby_that_takes_over_calls_nobody(process: Process) -> None:
+    """A database that is away for less than half a minute is no reason to call."""
+    process.start("worker")
+    process.run(15)
+    process.store.down = True
+    process.run(PATIENCE - 5)
+    process.store.down = False
+    process.run(60)
+    assert process.receiver.told == []
+
+
 def test_a_store_that_refuses_reports_is_told(process: Process) -> None:
     """A disk that fills up is told by a worker itself, by a front through the database."""
     process.start("worker")
     process.store.trouble = "the disk of the database is 91 % full"
+    process.run(PATIENCE - 1)
+    assert process.receiver.told == []
     process.run(20)
     assert process.receiver.told == [("raised", [STORE])]
-    assert "91 %" in process.receiver.got[0]["alarms"][0]["message"]
+    [alarm] = process.receiver.got[0]["alarms"]
+    assert "91 %" in alarm["message"]
+    assert alarm["messageZh"] == "数据库无法写入（host worker）：数据库磁盘已用91%"
     assert process.stored() == set()
 
 
@@ -126,5 +141,6 @@ def test_a_front_whose_store_fails_does_not_serve(process: Process) -> None:
     process.store.trouble = "the disk of the database is 91 % full"
     process.run(20)
     assert fired(process.real.read(processes.serving_since)) == [None]
+    process.run(PATIENCE)
     assert process.stored() == {STORE}
     assert process.receiver.got == []

@@ -49,6 +49,8 @@ class Calls:
         self._caller: Caller | None = None
 
     async def act(self, hold: Hold) -> None:
+        if not self._entries and self._caller is not None:
+            return  # nobody is to be told
         asked = self._local()
         news = await hold.read(self._reader.read)
         self._clock.read(news.now, asked)

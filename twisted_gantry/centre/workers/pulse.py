@@ -16,12 +16,29 @@ from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.notify.notice import CRITICAL, WARNING
+from twisted_gantry.texts.phrases import Phrases
 
 ANSWERS_WITHIN = 20.0
 """Seconds within which the database takes a sign of life, or it counts as away."""
 MOST_SKEW = 5.0
 """Seconds by which the clocks of the database and of this computer may differ."""
 CLOCK = "centre.clock"
+
+PATIENCE = 30.0
+"""Seconds for which a database may be away before people are called: a standby takes over so."""
+_WHY = Phrases(
+    {
+        "the disk of the database is {} % full": "数据库磁盘已用{0}%",
+        "the disk of the database is full": "数据库磁盘已满",
+        "the database cannot be reached: {}": "无法连接数据库：{0}",
+        "the database cannot be reached": "无法连接数据库",
+        "the database does not answer in time": "数据库未及时响应",
+        "the database does not answer: {}": "数据库无响应：{0}",
+        "the standby did not confirm: {}": "备库未确认：{0}",
+        "no answer within {} s": "{0}秒内无响应",
+    }
+)
+"""Why the store does not take reports; a text of the database itself stays as it is."""
 
 Check = Callable[[], Found | None]
 """Looks for a fault; the name of a fault that a check finds is always the same."""
@@ -65,6 +82,7 @@ class Pulse(NamedService):
         super().__init__("pulse")
         self._identity, self._store, self._clock = identity, store, clock
         self._now, self._own, self._checks = now, own, checks
+        self._away_since: float | None = None
         self._loop = GuardedLoop(clock, self._turn, "the sign of life")
 
     def startService(self) -> None:
@@ -103,22 +121,32 @@ class Pulse(NamedService):
             writing = self._store.write(beat).addTimeout(ANSWERS_WITHIN, self._clock)
             theirs = await writing
         except NotStored as error:
-            self._own.set(self._away(trouble or str(error)))
+            self._note_store(trouble or str(error))
             return
         except defer.TimeoutError:
-            self._own.set(self._away(trouble or f"no answer within {ANSWERS_WITHIN:.0f} s"))
+            self._note_store(trouble or f"no answer within {ANSWERS_WITHIN:.0f} s")
             return
-        self._own.put(STORE, None if trouble is None else self._away(trouble))
+        self._note_store(trouble)
         self._own.put(CLOCK, self._skewed(before, theirs, self._now()))
 
     def _tells_itself(self, found: Found) -> bool:
         """Tell whether this process itself calls people for a fault (`alone.py`)."""
         return self._identity.works and found.name == STORE
 
-    def _away(self, why: str) -> Found:
-        place = self._identity.place
-        en = f"the database does not take reports ({place}): {why}"
-        return Found(STORE, CRITICAL, en, f"数据库无法写入（{place}）：{why}")
+    def _note_store(self, why: str | None) -> None:
+        """Note why the store takes nothing, once that has lasted for `PATIENCE`; None: it does."""
+        if why is None:
+            self._away_since = None
+            self._own.clear(STORE)
+            return
+        now = float(self._clock.seconds())
+        if self._away_since is None:
+            self._away_since = now
+        if now - self._away_since >= PATIENCE:
+            place = self._identity.place
+            en = f"the database does not take reports ({place}): {why}"
+            zh = f"数据库无法写入（{place}）：{_WHY.chinese(why)}"
+            self._own.set(Found(STORE, CRITICAL, en, zh))
 
     def _skewed(self, before: float, theirs: float, after: float) -> Found | None:
         """Compare the clocks: the database read its own between `before` and `after`."""
