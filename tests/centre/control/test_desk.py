@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.centre.control.rig import ME, UNLOCK, UPDATE, CentreRig, unlock
-from twisted_gantry.centre.control.desk import ConfirmNeeded, NoGantry
+from twisted_gantry.centre.control.desk import CommandDesk, ConfirmNeeded, NoGantry
 from twisted_gantry.centre.control.order import Asker, Choice, order_of
 from twisted_gantry.centre.store import audit, mutes, retention
 from twisted_gantry.centre.store.commands import OrderState, OtherCommand
@@ -174,6 +174,23 @@ async def test_the_audit_has_who_commanded_what(rig: CentreRig) -> None:
     assert [e.target for e in await rig.store.read(lambda s: audit.entries(s, roads={"G2"}))] == [
         "G1"
     ]
+
+
+async def test_a_transaction_that_runs_again_makes_one_command(rig: CentreRig) -> None:
+    """The store runs a job once more when the connection is lost: the command stays one."""
+    store: Any = rig.store
+
+    class Twice:
+        def write(self, job: Any) -> Any:
+            first = rig.write(job)
+            rig.clock.advance(0.5)
+            return store.write(job).addCallback(lambda again: (first, again))
+
+    twice: Any = Twice()
+    desk = CommandDesk(twice, lambda: "00")
+    both: Any = await desk.submit(Choice(("G1",)), UPDATE, ME)
+    assert both[0] == both[1]
+    assert len(await rig.desk.list(ME)) == 1
 
 
 async def test_a_person_commands_the_gantries_of_their_roads(rig: CentreRig) -> None:

@@ -13,14 +13,18 @@ LEASE = 60.0
 
 
 def place(
-    session: Session, command: str, *gantries: str, request: str = "", expiry: float = 300.0
+    session: Session,
+    command: str,
+    *gantries: str,
+    request: str | None = None,
+    expiry: float = 300.0,
 ) -> str:
     orders = [Placed(each, "G2") for each in gantries]
     return commands.place(
         session,
         command,
         "li",
-        request=request,
+        request=request or command,
         digest=command[:1],
         method="cabinetControl",
         fields={"updateNow": "1"},

@@ -93,11 +93,13 @@ class CommandDesk:
         Fails with ConfirmNeeded, NoGantry, OtherCommand and NotStored.
         """
         token = self._token()
+        # A transaction that is run again after a lost connection must not make a second command.
+        named = request or f":{token}"
         content = [order.method.value, dict(order.fields), asdict(choice)]
         digest = sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
         def job(session: Session) -> str:
-            if request and (id_ := commands.known(session, asker.who, request, digest)):
+            if id_ := commands.known(session, asker.who, named, digest):
                 return id_
             preview, gantries = _preview(session, choice, order, asker)
             if order.dangers and not confirmed:
@@ -106,7 +108,7 @@ class CommandDesk:
                 session,
                 f"{int(session.now() * 1000):011x}{token}",
                 asker.who,
-                request=request,
+                request=named,
                 digest=digest,
                 method=order.method.value,
                 fields=order.fields,

@@ -16,7 +16,7 @@ from twisted_gantry.centre.model import Row
 
 TABLES: tuple[str, ...] = (
     """CREATE TABLE commands (
-        id TEXT PRIMARY KEY, who TEXT NOT NULL, request TEXT, digest TEXT NOT NULL,
+        id TEXT PRIMARY KEY, who TEXT NOT NULL, request TEXT NOT NULL, digest TEXT NOT NULL,
         method TEXT NOT NULL, fields TEXT NOT NULL, names TEXT NOT NULL,
         asked {real} NOT NULL, expires {real} NOT NULL, UNIQUE (who, request))""",
     """CREATE TABLE orders (
@@ -147,14 +147,14 @@ def place(
     orders: Iterable[Placed],
 ) -> str:
     """Note a command with its orders, and return its id: `command`, or that of the command that
-    `who` gave before with the same `request`, which may be empty. `digest` tells commands apart.
+    `who` gave before with the same `request`. `digest` tells commands apart.
     Raises OtherCommand.
     """
     now = session.now()
     made = session.run(
         "INSERT INTO commands (id, who, request, digest, method, fields, names, asked, expires)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (who, request) DO NOTHING",
-        *(command, who, request or None, digest, method, json.dumps(dict(fields))),
+        *(command, who, request, digest, method, json.dumps(dict(fields))),
         *(" ".join(names), now, now + expiry),
     )
     if not made:

@@ -17,7 +17,7 @@ from twisted_gantry.wire.etc.uploads import Readings, decode_upload, reports_of
 from twisted_gantry.wire.json import salvage_text
 
 SIDES = ("front", "back")
-MOST = 50
+MOST = 10
 """Reports that are looked at for one alarm at a time."""
 OVERLAP = 1000
 """Alarms that are looked at once more."""

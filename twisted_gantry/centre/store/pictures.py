@@ -52,7 +52,7 @@ def find(session: Session, opening: Opening) -> PictureFile | None:
 
 
 def keep(session: Session, opening: Opening, picture: PictureFile) -> None:
-    """Keep the picture of a door; one that is here already stays."""
+    """Keep the picture of a door; one that is here already stays. The oldest make room."""
     size = len(picture.content)
     session.run(
         "INSERT INTO pictures (gantry, cabinet, opened_ms, fetched_at, name, content_type, size,"
@@ -60,6 +60,7 @@ def keep(session: Session, opening: Opening, picture: PictureFile) -> None:
         " ON CONFLICT (gantry, cabinet, opened_ms) DO NOTHING",
         *(*opening.key, session.now(), picture.name, picture.content_type, size, picture.content),
     )
+    trim(session, 100)
 
 
 def first_question(session: Session, opening: Opening) -> bool:
@@ -71,6 +72,11 @@ def first_question(session: Session, opening: Opening) -> bool:
             *(*opening.key, session.now()),
         )
     )
+
+
+def is_asked(session: Session, opening: Opening) -> bool:
+    """Tell whether the centre asked for a picture by itself."""
+    return bool(session.rows(f"SELECT 1 FROM picture_questions WHERE {_WHICH}", *opening.key))  # noqa: S608
 
 
 def answered(session: Session, opening: Opening, answer: str) -> None:

@@ -32,6 +32,8 @@ DELAY = 15.0
 """Seconds that a camera has to write its picture, after the report of the opening."""
 LASTING = 60.0
 """Seconds between two looks at alarms that last: a door may be opened again meanwhile."""
+MOST_WAITING = 1000
+"""Openings that wait for their question."""
 PAST = 3600.0
 """Seconds for which a worker that takes the duty looks back."""
 
@@ -52,7 +54,11 @@ class OpenedDoors:
         """Look for openings, and ask about a few of those that wait. Fails with the errors of the
         store.
         """
-        self._waiting += await hold.read(self._look)
+        found = await hold.read(self._look)
+        room = max(0, MOST_WAITING - len(self._waiting))
+        if len(found) > room:
+            _log.warn("{n} doors are not photographed: too many wait", n=len(found) - room)
+        self._waiting += found[:room]
         some = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
         asked = [self._ask(hold, each) for each in some]
         results: list[tuple[bool, Any]] = await DeferredList(asked, consumeErrors=True)
@@ -80,7 +86,7 @@ class OpenedDoors:
             each
             for gantry, received in sorted(since)
             for each in openings.openings(session, gantry, received, self._zone)
-            if each not in known
+            if each not in known and not pictures.is_asked(session, each)
         ]
 
     def _ask(self, hold: Hold, opening: Opening) -> Deferred[None]:
