@@ -69,7 +69,8 @@ def test_a_regional_failure_lives_and_ends_as_one_incident(store: InlineStore) -
     assert told(store) == [(2, "smoke", IDS[1], 1, None), (1, "mains-abnormal", IDS[0], 1, None)]
     store.put_all([at(each, 30, "mains-abnormal", 30.0) for each in IDS[2:5]])
     did(store, incidents.refresh)
-    [_, regional] = struck(store, active=True)
+    [smoke, regional] = struck(store, active=True)
+    assert smoke.incident.cause == "smoke"  # emergencies stand above all
     assert (regional.incident.id, regional.incident.gantry) == (1, None)
     assert (regional.incident.gantries, regional.incident.since) == (4, START)
     assert regional.incident.severity == "critical"
@@ -257,5 +258,13 @@ def test_the_history_of_alarms_is_paged(memory: InlineStore) -> None:
     last = did(memory, lambda s: views.incident_views(s, limit=4)).after
     pages.append(struck(memory, limit=4, after=last))
     assert [*pages[0], *pages[1]] == struck(memory)
-    last = did(memory, lambda s: views.incident_views(s, active=True, limit=1)).after
-    assert last is None
+    assert did(memory, lambda s: views.incident_views(s, active=True, limit=1)).after is None
+    memory.put_all([at(IDS[11], 200, "ups-fault"), at(IDS[11], 201, "ups-fault ups-warning")])
+    memory.put_all([at(IDS[10], 202, "water mains-warning")])
+    did(memory, incidents.refresh)
+    by_urgency, after = [], None
+    for _ in range(3):
+        page = did(memory, partial(views.incident_views, active=True, limit=1, after=after))
+        by_urgency += [each.incident.cause for each in page.rows]
+        after = page.after
+    assert (by_urgency, after) == (["water", "ups-fault", "mains-warning"], None)

@@ -6,9 +6,10 @@ that is `late` became known by a report that came after a newer one: nobody is c
 `incident` is the incident that the alarm belongs to (`centre/store/incidents.py`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.model import Row
 from twisted_gantry.centre.store import states
 
 TABLES: tuple[str, ...] = (
@@ -45,6 +46,16 @@ class GantryAlarm:
     acked_by: str
     note: str
     shelved_until: float | None
+
+
+COLUMNS = tuple(each.name for each in fields(GantryAlarm))
+"""The columns of `alarms` that `alarm_of` takes."""
+
+
+def alarm_of(row: Row) -> GantryAlarm:
+    """Return the alarm of a row of `COLUMNS`."""
+    given = dict(zip(COLUMNS, row, strict=True))
+    return GantryAlarm(**{**given, "late": bool(given["late"])})
 
 
 def begin(session: Session, gantry: str, name: str, at: float) -> bool:

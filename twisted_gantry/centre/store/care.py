@@ -4,14 +4,12 @@ An incident is acknowledged when all its open alarms are: one that joins it late
 done to an incident is done to each of its open alarms. Emergencies are never shelved.
 """
 
-from dataclasses import fields
-
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import mutes
-from twisted_gantry.centre.store.alarms import GantryAlarm
+from twisted_gantry.centre.store.alarms import COLUMNS, GantryAlarm, alarm_of
 from twisted_gantry.wire.emergencies import is_emergency
 
-_COLUMNS = ", ".join(each.name for each in fields(GantryAlarm))
+_COLUMNS = ", ".join(COLUMNS)
 
 
 class CannotChange(Exception):
@@ -139,4 +137,4 @@ def _changed(
 
 def _alarms(session: Session, where: str, *values: object) -> list[GantryAlarm]:
     rows = session.rows(f"SELECT {_COLUMNS} FROM alarms WHERE {where} ORDER BY id", *values)  # noqa: S608
-    return [GantryAlarm(*row) for row in rows]
+    return [alarm_of(row) for row in rows]

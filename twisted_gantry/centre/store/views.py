@@ -12,11 +12,11 @@ from typing import Any, Generic, TypeVar
 from twisted_gantry.centre.fold import rank
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Gantry, GantryState, Row
-from twisted_gantry.centre.store.alarms import GantryAlarm
+from twisted_gantry.centre.store.alarms import COLUMNS, GantryAlarm, alarm_of
 from twisted_gantry.centre.store.incidents import Incident
 from twisted_gantry.centre.store.mutes import IN_MAINTENANCE, MAINTAINED_SINCE
 from twisted_gantry.centre.store.registry import NAMES, gantry_of, same
-from twisted_gantry.wire.emergencies import is_emergency
+from twisted_gantry.wire.emergencies import EMERGENCIES, is_emergency
 from twisted_gantry.wire.etc.conditions import CRITICAL
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class Struck:
     muted: bool
 
 
-_ALARM = ", ".join(f"a.{each.name}" for each in fields(GantryAlarm))
+_ALARM = ", ".join(f"a.{name}" for name in COLUMNS)
 _INCIDENT = ", ".join(f"i.{each.name}" for each in fields(Incident))
 _OPEN_NAMES = [name for name in NAMES if name not in ("auth", "api_key")]
 
@@ -294,12 +294,12 @@ def alarm_history(
         "ORDER BY a.began DESC, a.id DESC LIMIT ?",
         *(*where.values, limit + 1),
     )
-    alarms = [GantryAlarm(*row) for row in rows[:limit]]
+    alarms = [alarm_of(row) for row in rows[:limit]]
     last = (alarms[-1].began, alarms[-1].id) if len(rows) > limit else None
     return Page(alarms, last)
 
 
-_URGENCY = "CASE WHEN i.severity = ? THEN 0 ELSE 1 END"
+_URGENCY = "CASE WHEN i.cause {in} THEN 0 WHEN i.severity = ? THEN 1 ELSE 2 END"
 
 
 def incident_views(
@@ -314,8 +314,8 @@ def incident_views(
     limit: int = 100,
     roads: Roads = None,
 ) -> Page[Struck]:
-    """Return incidents: the active ones by urgency (critical first, then the newest), or with
-    those of the past, newest first.
+    """Return incidents: the active ones by urgency (emergencies, then critical ones, then the
+    newest), or with those of the past, newest first.
     """
     where = _Where()
     where.add("i.merged IS NULL")
@@ -327,7 +327,9 @@ def incident_views(
     where.given("(i.ended IS NULL OR i.ended >= ?)", since)
     where.given("i.since < ?", until)
     # Those of the past have one urgency.
-    urgency, own = (_URGENCY, [CRITICAL]) if active else ("0", [])
+    urgency, own = "0", list[Any]()
+    if active:
+        urgency, own = _URGENCY, [sorted(EMERGENCIES), CRITICAL]
     if after is not None:
         rest = "(i.since < ? OR (i.since = ? AND i.id < ?))"
         where.add(
