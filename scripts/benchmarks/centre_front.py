@@ -25,6 +25,7 @@ from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.sqlite import MemoryEngine
 from twisted_gantry.net.clock import make_monotonic
+from twisted_gantry.net.lean_loop import make_lean
 from twisted_gantry.wire.secret import Secret
 
 
@@ -50,6 +51,7 @@ def serve(which: str, place: str) -> None:
 
     loop: Any = reactor
     make_monotonic(loop)
+    make_lean(loop)
     store = make_store(which, place, loop)
     sealing = Sealing(Fernet.generate_key().decode())
     gantries = [Gantry(each, road="G2", auth=Secret(AUTH)) for each in GANTRIES]

@@ -12,6 +12,7 @@ from twisted_gantry.centre.service import Centre
 from twisted_gantry.centre.settings import ROLES, SQLITE, Role, Settings, load_demo, load_file
 from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
+from twisted_gantry.net.lean_loop import make_lean
 from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.systemd import HardExit
 from twisted_gantry.settings.tables import ConfigError, Problem, checked
@@ -92,6 +93,7 @@ def makeService(options: Options) -> Centre:
     from twisted.internet import reactor  # only in the wiring
 
     make_monotonic(reactor)
+    make_lean(reactor)
     folder = Path(options["data"]).absolute()
     daemon = options.parent is not None and not options.parent["nodaemon"]
     if options.parent is not None:  # under twistd, whose process this is
