@@ -20,6 +20,7 @@ TABLES: tuple[str, ...] = (
     """CREATE INDEX channel_wishes_open ON channel_wishes (gantry)
         WHERE outcome IN ('waiting', 'sent')""",
     "CREATE INDEX channel_wishes_gantry ON channel_wishes (gantry, id)",
+    "CREATE INDEX channel_wishes_asked ON channel_wishes (asked_at)",
 )
 
 ANSWER_S = 15.0
@@ -183,11 +184,3 @@ def wishes_of(session: Session, gantry: str, limit: int = 100) -> list[ChannelWi
         *(gantry, limit),
     )
     return [_wish(row) for row in found]
-
-
-def prune(session: Session, before: float) -> int:
-    """Remove wishes that ended before a moment in Unix seconds; returns how many."""
-    return session.run(
-        "DELETE FROM channel_wishes WHERE outcome NOT IN ('waiting', 'sent') AND changed_at < ?",
-        before,
-    )

@@ -42,6 +42,7 @@ _YEARS = (
     _Aged("orders", "id", "ended_at", "asked"),
     _Aged("commands", "id", "expires", "asked"),
     _Aged("audit", "id", "at", "at"),
+    _Aged("channel_wishes", "id", "changed_at", "asked_at"),
 )
 
 
