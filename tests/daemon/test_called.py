@@ -96,6 +96,18 @@ async def test_an_alarm_reaches_the_receiver(small: SmallSite) -> None:
         assert (target["name"], target["kind"], target["state"]) == ("duty", "webhook", "online")
         assert target["ledger"]["created"] == target["ledger"]["delivered"] == 1
         assert "hunter2" not in json.dumps(shown)
+        told = {each["alarm"]: each["called"] for each in alarms_of(small)}
+        assert [each["target"] for each in told["ups1.mains-abnormal"]] == ["duty"]
+        assert told["ups1.mains-abnormal"][0]["at"]
+        assert told["ups1.on-battery"] == []  # its cause was told
+        alarms.clear("ups1.mains-abnormal")
+        stored = await alarms.history(0, small.now(), 9)
+        ended = next(each for each in stored if each.name == "ups1.mains-abnormal")
+        assert (ended.active, [whom for whom, _ in ended.called]) == (False, ["duty"])
+
+
+def alarms_of(small: SmallSite) -> Any:
+    return Client(small.resource()).get("/api/v1/alarms?active=1").json["alarms"]
 
 
 async def test_shelved_alarms_are_not_told(small: SmallSite) -> None:

@@ -66,6 +66,8 @@ class Alarm:
     subject: str = ""
     unknown: bool = False
     ended_by: str = ""
+    called: tuple[tuple[str, float], ...] = ()
+    """Whom a message about this alarm has reached, and when in Unix seconds; the newest last."""
     made: Moment | None = field(default=None, compare=False)
     raised: Raised | None = field(default=None, compare=False)
 

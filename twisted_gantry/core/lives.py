@@ -34,6 +34,7 @@ from twisted_gantry.wire.reading import Value
 
 _log = Logger()
 
+MOST_CALLS = 16  # messages about an alarm that are remembered with the alarm, the last ones
 REMEMBERED = 1000  # ended alarms that are known without the disk
 SOON = 1.0  # seconds within which the counts of an alarm that flaps are told once
 SHELVED, MAINTENANCE = "alarms.shelved", "alarms.maintenance"  # names of settings
@@ -423,6 +424,13 @@ class AlarmBook:
         life.alarm = replace(life.alarm, acked_at=self._now(), acked_by=by, note=note)
         life.machine.acknowledge()
         return self._change(life)
+
+    def called(self, name: str, whom: str) -> None:
+        """Note that a message about an active alarm has reached a target of notifications."""
+        life = self._life(name)
+        if life is not None and life.alarm.active:
+            called = (*life.alarm.called, (whom, self._now()))[-MOST_CALLS:]
+            self._change(life, called=called)
 
     def unacknowledge(self, name: str) -> Alarm:
         life = self._active_life(name)

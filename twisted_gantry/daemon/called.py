@@ -22,7 +22,7 @@ from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.service import NamedService, ServiceGroup
 from twisted_gantry.net.times import times_in
 from twisted_gantry.notify.interfaces import Gantry, NotSent, Waiting
-from twisted_gantry.notify.notice import Notice, message_of_a_test
+from twisted_gantry.notify.notice import Event, Message, Notice, message_of_a_test
 from twisted_gantry.notify.notifier import Notifier
 from twisted_gantry.notify.plan import PlanState
 from twisted_gantry.notify.target import Target
@@ -201,6 +201,7 @@ class Notifications:
             lambda: uuid4().hex,
             self._notifier.active,
             lambda notices: self._notifier.escalate(settings.escalate_to, notices),
+            lambda body: _note_calls(site.alarms, name, Message.decode(body)),
         )
         called: Any = Called(entry.kind, status, target, told_by, self._now)
         self._notifier.targets[name] = target
@@ -213,6 +214,13 @@ class Notifications:
                     site.alarms.clear(alarm.name)
 
         return called, unmake
+
+
+def _note_calls(alarms: Alarms, target: str, message: Message) -> None:
+    """Note with each active alarm of a message that the target knows of it."""
+    if message.event != Event.CLEARED:
+        for each in message.alarms:
+            alarms.called(each.alarm, target)
 
 
 def notices_of(site: Site) -> list[Notice]:

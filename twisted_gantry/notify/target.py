@@ -41,6 +41,7 @@ KEPT_AT_MOST_EVERY = 0.5  # seconds between two changes of the state on the disk
 class Target(NamedService):
     """Tells one receiver. `now` returns Unix seconds; `new_id` a new id of a message; `escalate` is
     called with the alarms that nobody acknowledged in time. `active` returns the raised alarms.
+    `reached` is given each message, encoded, that the receiver has taken.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Target(NamedService):
         new_id: Callable[[], str],
         active: Callable[[], Mapping[str, Notice]],
         escalate: Callable[[Sequence[Notice]], object] = lambda notices: None,
+        reached: Callable[[bytes], object] = lambda body: None,
     ) -> None:
         super().__init__(f"notify {name}")
         self.counts: Counter[str] = Counter(delivered=0, failed=0, refused=0)
@@ -65,7 +67,7 @@ class Target(NamedService):
         self._policy, self._sender, self._outbox = policy, sender, outbox
         self._gantry, self._state, self._troubles = gantry, state, troubles
         self._clock, self._wall, self._new_id = clock, now, new_id
-        self._active, self._escalate = active, escalate
+        self._active, self._escalate, self._reached = active, escalate, reached
         self._plan: Plan | None = None
         self._early: list[Sequence[Notice]] = []  # escalated before the state was read
         self._waiting: Waiting | None = None
@@ -232,6 +234,7 @@ class Target(NamedService):
         self.last_delivered = self._wall()
         self._works()
         self._waiting = None
+        self._reached(waiting.body)
         if self._plan is not None:
             self._plan.delivered(self._now())
         await self._outbox.delivered(waiting.number)

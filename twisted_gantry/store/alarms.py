@@ -27,7 +27,7 @@ RECENT = 1000  # ended alarms that a start reads
 _FIELDS = (
     *("id", "name", "severity", "en", "zh", "raised_at", "cleared_at", "value", "count"),
     *("flapping", "acked_at", "acked_by", "note", "shelved_until", "in_maintenance", "ended_by"),
-    "subject",
+    *("subject", "called"),
 )
 # "group" is a word of SQL.
 _OWN = ("report_group", "made", "raises")
@@ -137,6 +137,7 @@ def _row(alarm: Alarm) -> tuple[Any, ...]:
     given = {name: getattr(alarm, name) for name in _FIELDS}
     given["severity"] = alarm.severity.value
     given["value"] = json.dumps(alarm.value, ensure_ascii=False)
+    given["called"] = json.dumps(alarm.called, ensure_ascii=False)
     return (*given.values(), alarm.group, _text(alarm.made), _raises(alarm.raised))
 
 
@@ -155,6 +156,7 @@ def _alarm(row: tuple[Any, ...]) -> Alarm:
     group, made, raises = values[len(_FIELDS) :]
     severity = Severity(given.pop("severity"))
     value = json.loads(given.pop("value"))
+    given["called"] = tuple((whom, at) for whom, at in json.loads(given["called"]))
     for flag in ("flapping", "in_maintenance"):
         given[flag] = bool(given[flag])
     more = {"value": value, "group": group, "made": _made(made), "raised": _raised(raises)}

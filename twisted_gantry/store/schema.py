@@ -126,6 +126,10 @@ MIGRATIONS = (
         active INTEGER NOT NULL
     ) STRICT;
     """,
+    # Whom a message about an alarm has reached.
+    """
+    ALTER TABLE alarms ADD COLUMN called TEXT NOT NULL DEFAULT '[]';
+    """,
 )
 
 

@@ -238,12 +238,20 @@ class DeliveriesView(Shape, frozen=True):
     queues: list[QueueDay] = []
 
 
+class CallView(Shape, frozen=True):
+    """A target of notifications that a message about an alarm has reached."""
+
+    target: str
+    at: Time = None
+
+
 class AlarmView(Shape, frozen=True):
     """An alarm; `clearedAt` is null while the alarm is active. `cause` is the name of another
     active alarm that explains this one; `consequences` are those that this one explains. `value` is
     what raised the alarm; `count` is how often that happened within `flap_window`, as of the last
     time. `muted`: nobody is called. `unknown`: the condition has not been seen since a restart.
-    `endedBy` is why an alarm ended whose condition was not seen to end.
+    `endedBy` is why an alarm ended whose condition was not seen to end. `called` are the targets
+    that know of it, the newest last.
     """
 
     alarm: str
@@ -265,6 +273,7 @@ class AlarmView(Shape, frozen=True):
     muted: bool = False
     unknown: bool = False
     ended_by: Annotated[str | None, one_of((*ENDINGS, None))] = None
+    called: list[CallView] = []
 
 
 class AlarmCounts(Shape, frozen=True):

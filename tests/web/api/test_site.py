@@ -289,6 +289,7 @@ class TestAlarms:
             "muted": False,
             "unknown": False,
             "endedBy": None,
+            "called": [],
         }
         assert found[0]["clearedAt"] is None
 

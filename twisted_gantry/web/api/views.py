@@ -156,6 +156,7 @@ def alarm(alarm: Alarm, time: TimeText, fold: Fold) -> shapes.AlarmView:
         muted=alarm.muted,
         unknown=alarm.unknown,
         ended_by=alarm.ended_by or None,
+        called=[shapes.CallView(whom, time(at)) for whom, at in alarm.called],
     )
 
 

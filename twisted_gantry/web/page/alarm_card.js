@@ -76,6 +76,8 @@ function caredFor(alarm, over) {
   const t = words(LISTS);
   const said = [];
   if (alarm.state === "flapping") said.push(t.flapping);
+  const [call] = (alarm.called ?? []).slice(-1);
+  if (call) said.push(t.called([...new Set(alarm.called.map((each) => each.target))], clock(call.at)));
   if (alarm.ackedBy) said.push(t.ackedBy(alarm.ackedBy, clock(alarm.ackedAt)));
   if (!over && alarm.shelvedUntil) said.push(t.shelvedUntil(clock(alarm.shelvedUntil)));
   if (!over && alarm.muted && !alarm.shelvedUntil) said.push(t.inMaintenance);
