@@ -91,5 +91,5 @@ class WebRig:
 
     def put(self, gantry: str, who: str = "", **entry: Any) -> Any:
         answer = self.ask("PUT", f"/gantries/{gantry}", entry, who)
-        assert answer.status in (200, 201), answer.body
+        assert answer.status == 200, answer.body
         return answer.json

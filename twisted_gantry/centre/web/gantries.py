@@ -73,7 +73,7 @@ class Gantries:
         if body.id is not UNSET and registry.same(str(body.id)) != registry.same(gantry_id):
             raise HttpError(400, "other-id", "id is that of the path, or left out")
 
-        def job(session: Session) -> tuple[Standing, bool]:
+        def job(session: Session) -> Standing:
             known = registry.gantry(session, gantry_id)
             if known is not None:
                 call.scope.gantry(session, gantry_id)
@@ -90,12 +90,9 @@ class Gantries:
             audit.note(
                 *(session, call.who, "putGantry", entry.id), road=entry.road, details=changed
             )
-            return _standing(session, call.scope, entry.id), known is None
+            return _standing(session, call.scope, entry.id)
 
-        standing, is_new = await self._store.write(job)
-        if is_new:
-            call.request.setResponseCode(201)
-        return self._views.gantry(standing)
+        return self._views.gantry(await self._store.write(job))
 
     async def delete(self, call: Call) -> api.GantryView:
         def job(session: Session) -> Standing:
