@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from openpyxl import Workbook
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import Deferred, ensureDeferred
 
-from tests.centre.control.rig import ME, CentreRig
+from tests.centre.control.rig import ME, CentreRig, CutStore
 from tests.support import in_no_thread
 from twisted_gantry.centre.control.cards import (
     MOST_ERRORS,
@@ -20,6 +20,7 @@ from twisted_gantry.centre.control.cards import (
     checked,
 )
 from twisted_gantry.centre.control.order import Asker
+from twisted_gantry.centre.interfaces import NotStored
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store.cards import CardListSeen, CardsOf, OldVersion
@@ -107,6 +108,34 @@ async def test_a_gantry_gets_what_is_newer_than_its_own(
         assert (await offered(answers, clock, "G1", "G2", newer)).cards is None
     for odd in ("NoData", "", "1", "9" * 15):  # no version: the gantry has no list
         assert (await offered(answers, clock, "G1", "G2", odd)).cards is not None
+
+
+async def test_versions_are_noted_in_groups(rig: CentreRig) -> None:
+    """While a note is on its way others wait for the next one; a gantry is answered at once. Notes
+    that the database does not take are lost, and told again.
+    """
+    store: Any = CutStore(rig.store)
+    waiting: list[tuple[Any, Deferred[None]]] = []
+
+    def slow(job: Any) -> Deferred[None]:
+        waiting.append((job, Deferred()))
+        return waiting[-1][1]
+
+    store.write = slow
+    answers = CardAnswers(store)
+    for number in range(5):
+        assert decode_answer(await answers.list_for(f"G{number}", "G2", FIRST)).code == "1000"
+    assert len(waiting) == 1
+    first, done = waiting.pop()
+    rig.write(first)
+    done.callback(None)
+    second, done = waiting.pop()
+    rig.write(second)
+    done.errback(NotStored("away"))
+    await answers.list_for("G0", "G2", SECOND)
+    assert len(waiting) == 1
+    rows = rig.write(lambda s: s.rows("SELECT gantry FROM card_versions ORDER BY gantry"))
+    assert [row[0] for row in rows] == [f"G{number}" for number in range(5)]
 
 
 async def test_a_list_is_for_a_road_or_for_all(

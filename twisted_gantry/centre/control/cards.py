@@ -5,14 +5,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from twisted_gantry.centre import sheet
 from twisted_gantry.centre.control.order import Asker
-from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
 from twisted_gantry.centre.store import audit
 from twisted_gantry.centre.store import cards as stored
 from twisted_gantry.centre.store.cards import ALL, CardListSeen, CardsOf
@@ -25,6 +28,8 @@ from twisted_gantry.wire.etc.envelope import (
     card_answer,
     is_list_version,
 )
+
+_log = Logger()
 
 MOST_ERRORS = 1000
 """Bad rows that are named; the list is refused anyhow."""
@@ -203,12 +208,14 @@ def _checked(raw: Any, cards: dict[str, Card]) -> Card | CardFault:
 
 class CardAnswers:
     """Answers `queryAndGetCardInfo` for a front. The version is read from the database each time;
-    the answers of the last lists are kept ready.
+    the answers of the last lists are kept ready. What gantries have is noted in groups.
     """
 
     def __init__(self, store: IReportStore) -> None:
         self._store = store
         self._ready: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+        self._asked: dict[str, str] = {}
+        self._noting: Deferred[None] | None = None
 
     def list_for(self, gantry: str, road: str, version: str) -> Deferred[bytes]:
         """Return the body of the answer to a gantry that has `version`, and note that it has it.
@@ -218,12 +225,8 @@ class CardAnswers:
 
     async def _list_for(self, gantry: str, road: str, version: str) -> bytes:
         has = stored.version_of(version)
-
-        def noted(session: Session) -> tuple[str, str] | None:
-            stored.note(session, [(gantry, has)])
-            return stored.newest(session, road)
-
-        newest = await self._store.write(noted)
+        self._note(gantry, has)
+        newest = await self._store.read(lambda session: stored.newest(session, road))
         if newest is None or newest[1] <= has:
             return card_answer(NO_VERSION, None).encode()
         if newest in self._ready:
@@ -236,6 +239,28 @@ class CardAnswers:
         while len(self._ready) > _CACHED:
             self._ready.popitem(last=False)
         return body
+
+    def _note(self, gantry: str, has: str) -> None:
+        """Note what a gantry has, at once or together with others after the write under way."""
+        self._asked[gantry] = has
+        if self._noting is not None:
+            return
+        noting = self._noting = ensureDeferred(self._notes())
+        noting.addBoth(self._noted)
+
+    async def _notes(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked, {}
+            try:
+                await self._store.write(partial(stored.note, asked=list(asked.items())))
+            except NotStored as error:  # they tell it again within minutes
+                _log.info("versions of white lists are not noted: {error}", error=error)
+                return
+
+    def _noted(self, result: object) -> None:
+        self._noting = None
+        if isinstance(result, Failure):
+            _log.failure("versions of white lists are not noted", failure=result)
 
 
 def _answer(session: Session, road: str, version: str) -> bytes | None:
