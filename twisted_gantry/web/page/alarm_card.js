@@ -1,6 +1,7 @@
 // The card of an alarm: what is wrong, since when, who cares for it, what it explains.
 
 import { actions, fillActions } from "./alarm_actions.js";
+import { toldTo } from "./attention.js";
 import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
 import { age, clock } from "./shared/format.js";
 import { under, urgency } from "./known.js";
@@ -76,8 +77,7 @@ function caredFor(alarm, over) {
   const t = words(LISTS);
   const said = [];
   if (alarm.state === "flapping") said.push(t.flapping);
-  const [call] = (alarm.called ?? []).slice(-1);
-  if (call) said.push(t.called([...new Set(alarm.called.map((each) => each.target))], clock(call.at)));
+  if (toldTo(alarm)) said.push(toldTo(alarm));
   if (alarm.ackedBy) said.push(t.ackedBy(alarm.ackedBy, clock(alarm.ackedAt)));
   if (!over && alarm.shelvedUntil) said.push(t.shelvedUntil(clock(alarm.shelvedUntil)));
   if (!over && alarm.muted && !alarm.shelvedUntil) said.push(t.inMaintenance);

@@ -49,6 +49,12 @@ function build() {
   return node;
 }
 
+// Return whom a message about an alarm has reached, in words; empty if nobody was called.
+export function toldTo({ called = [] }) {
+  const targets = [...new Set(called.map((each) => each.target))];
+  return targets.length === 0 ? "" : text.called(targets, clock(called.at(-1).at));
+}
+
 function fillCause(node, alarm) {
   const { chip, message: said, when, acked, explains, count, consequences, ack } = node.parts;
   node.alarm = alarm;
@@ -61,12 +67,14 @@ function fillCause(node, alarm) {
   write(when, `${alarm.alarm} · ${text.sinceAge(clock(alarm.raisedAt), age(alarm.raisedAt))}`);
   const seen = alarm.ackedBy !== null;
   hide(ack, seen || !may("operator"));
-  hide(acked, !seen && !alarm.shelvedUntil && !alarm.muted);
-  write(acked, [
+  const care = [
+    toldTo(alarm),
     seen && text.ackedBy(alarm.ackedBy, clock(alarm.ackedAt)),
     alarm.shelvedUntil ? text.shelvedUntil(clock(alarm.shelvedUntil)) : alarm.muted && text.muted,
     alarm.note,
-  ].filter(Boolean).join(" · "));
+  ].filter(Boolean).join(" · ");
+  hide(acked, !care);
+  write(acked, care);
   const explained = under(alarm);
   hide(explains, explained.length === 0);
   write(count, text.consequences(explained.length));
