@@ -8,6 +8,11 @@ STORE = "centre.store"
 """The name of the fault that the database does not take what is to be stored."""
 
 
+def failing(duty: str) -> str:
+    """Return the name of the fault that a duty fails."""
+    return f"duty.{duty}.failing"
+
+
 class OwnTroubles:
     """The faults of this process by name. `now` returns Unix seconds."""
 

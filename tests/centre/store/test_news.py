@@ -55,6 +55,9 @@ async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
         assert smoke.emergency
         assert smoke.urgent
 
+        session.run("UPDATE gantries SET name = '沪蓉高速 K1+200' WHERE id = 'G3'")
+        assert told(session)[f"incident-{own}"].zh == "G42 沪蓉高速 K1+200（G3）：前门打开"
+
     await store.write(job)
 
 

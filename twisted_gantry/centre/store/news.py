@@ -135,7 +135,9 @@ def _place(session: Session, gantry: str) -> tuple[str, str]:
 
 def _where(gantry: str, name: str | None, road: str | None, stake: str | None) -> tuple[str, str]:
     """Return how people find a gantry, in both languages."""
-    place = " ".join(each for each in (road, stake, name) if each)
+    named = name or ""
+    place = " ".join(each for each in (road, stake) if each and each not in named)
+    place = f"{place} {named}".strip()
     return (f"{place} ({gantry})", f"{place}（{gantry}）") if place else (gantry, gantry)
 
 

@@ -56,7 +56,8 @@ class Hold:
 class Duty(NamedService):
     """Calls `act` each `period` seconds while this worker holds the lease of the duty `name`.
 
-    An act that fails is logged and counted, and is called again at its next time. `ended` is called
+    An act that fails is logged and counted, and is called again at its next time; `failing` is told
+    its error, and None after an act that did not fail. `ended` is called
     when the lease is lost or handed on, and is awaited before another worker is let in at the stop.
     `holder` names this process and start. A worker that cannot renew in time, by its own clock from
     the moment before it asked, has lost the lease: another worker has it at the earliest then.
@@ -74,6 +75,7 @@ class Duty(NamedService):
         ended: Callable[[], object] = lambda: None,
         lease: float = LEASE,
         longest: float = LONGEST,
+        failing: Callable[[Exception | None], object] = lambda error: None,
     ) -> None:
         super().__init__(f"duty {name}")
         self.duty = name
@@ -82,7 +84,7 @@ class Duty(NamedService):
         """When the last act that did not fail has ended, by the clock of the reactor."""
         self._holder, self._store, self._clock = holder, store, clock
         self._act, self._ended, self._period = act, ended, period
-        self._lease, self._longest = lease, longest
+        self._lease, self._longest, self._failing = lease, longest, failing
         self._hold: Hold | None = None
         self._acting: Deferred[Any] | None = None
         self._renewing: Deferred[Any] | None = None
@@ -201,6 +203,7 @@ class Duty(NamedService):
     def _done(self, error: Exception | None) -> None:
         self.acts += 1
         self.failures += error is not None
+        self._failing(error)
 
     def _log_failure(self, failure: Failure) -> None:
         _log.failure("the end of duty {duty} failed", failure=failure, duty=self.duty)
