@@ -87,6 +87,13 @@ def _as_user() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
+def give_to_server(folder: Path) -> None:
+    """Let the server write to a folder."""
+    user = _as_user()
+    if user:
+        os.chown(folder, user["user"], user["group"])
+
+
 def _dies_with_us() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGQUIT)  # PR_SET_PDEATHSIG: an immediate shutdown
 
@@ -104,14 +111,22 @@ class Cluster:
         self.settings = _FAST | (settings or {})
         self.log: deque[str] = deque(maxlen=200)
         self._server: subprocess.Popen[bytes] | None = None
-        user = _as_user()
-        if user:
-            os.chown(self.folder, user["user"], user["group"])
+        give_to_server(self.folder)
         atexit.register(self.destroy)
 
-    def init(self) -> None:
-        """Make an empty cluster, which needs no password and has UTF8."""
-        self.command("initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "-E", "UTF8")
+    def init(self, wal: Path | None = None) -> None:
+        """Make an empty cluster, which needs no password and has UTF8; `wal` is another folder for
+        its log.
+        """
+        more = ["-X", wal] if wal is not None else []
+        options = ["-A", "trust", "-U", "postgres", "-E", "UTF8"]
+        self.command("initdb", "-D", self.data, *options, *more)
+
+    def follow(self, primary: "Cluster") -> None:
+        """Become a standby of another cluster, from a new copy of its data."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        source = f"{primary.url()}?application_name=standby-{self.port}"
+        self.command("pg_basebackup", "-D", self.data, "-R", "-c", "fast", "-N", "-d", source)
 
     def command(self, program: str, *arguments: object) -> None:
         """Run a program of PostgreSQL as the user of the server."""

@@ -9,10 +9,10 @@ from twisted_gantry.centre.store.engine import Connection
 
 FULL = 0.9
 """The share of the disk from which on reports are refused."""
-LOOK = 10.0
-"""Seconds between two looks."""
-AFTER_FULL = 30.0
-"""Seconds for which reports are refused after the database said that its disk is full."""
+LOOK = 2.0
+"""Seconds between two looks. A database that said that its disk is full, and whose usage is not
+known, is tried again after this time.
+"""
 
 Usage = Callable[[Session], float]
 """Returns which share of the room is used, 0–1."""
@@ -44,7 +44,7 @@ class DiskGuard:
     def found_full(self) -> None:
         """The database said that its disk is full."""
         self.trouble = "the disk of the database is full"
-        self._next = self._seconds() + AFTER_FULL
+        self._next = self._seconds() + LOOK
 
 
 def sqlite_usage(path: Path, statvfs: Callable[[Path], os.statvfs_result] = os.statvfs) -> Usage:
