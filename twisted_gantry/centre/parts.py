@@ -23,6 +23,7 @@ from twisted_gantry.centre.own_troubles import OwnTroubles
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import Settings
 from twisted_gantry.centre.store import retention
+from twisted_gantry.centre.store.registry import Changes
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.store import ReportStore
 from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_web
@@ -68,8 +69,8 @@ class _Threads(NamedService):
 
 
 class Parts:
-    """Makes the parts of one process. `now` returns Unix seconds. `counts` has what servers count,
-    by their names.
+    """Makes the parts of one process. `now` returns Unix seconds; `known` is the registry as it was
+    read before the start. `counts` has what servers count, by their names.
     """
 
     def __init__(
@@ -80,7 +81,9 @@ class Parts:
         sealing: Sealing,
         reactor: Any,
         now: Callable[[], float],
+        known: Changes | None,
     ) -> None:
+        self._known = known
         self._settings, self._identity, self._store = settings, identity, store
         self._sealing, self._reactor, self._now = sealing, reactor, now
         self.own = OwnTroubles(now)
@@ -96,7 +99,7 @@ class Parts:
     def fronts(self) -> ServiceGroup:
         """Return `monitor.do` and the cloud, with the registry that both look into."""
         settings, reactor, store = self._settings, self._reactor, self._store
-        registry = Registry(store, self._sealing, reactor)
+        registry = Registry(store, self._sealing, reactor, self._known)
         shared = not settings.store.is_sqlite
         monitor = MonitorFront(
             reactor,

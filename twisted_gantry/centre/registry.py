@@ -62,14 +62,21 @@ def _entry(gantry: Gantry) -> Entry:
 class Registry(NamedService):
     """The gantries by their ids and eqSNs.
 
-    Until the first load has succeeded `ready` is false, and no code and no gantry is known: a front
-    must not refuse anyone for that.
+    `known` is the registry as it was read before the start. Without it `ready` is false until the
+    first load has succeeded, and no code and no gantry is known: a front must not refuse anyone for
+    that.
     """
 
-    def __init__(self, store: IReportStore, sealing: Sealing, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        store: IReportStore,
+        sealing: Sealing,
+        clock: IReactorTime,
+        known: Changes | None = None,
+    ) -> None:
         super().__init__("registry")
         self._store, self._sealing = store, sealing
-        self._version = -1
+        self._version = stored.NO_VERSION
         self._by_id: dict[str, Entry] = {}
         self._by_spelling: dict[str, Entry] = {}
         self._by_eq_sn: dict[str, Entry] = {}
@@ -77,6 +84,8 @@ class Registry(NamedService):
         self._unreadable: set[str] = set()
         self._trouble: str | None = None
         self._loop = GuardedLoop(clock, self.refresh, "the look at the registry", self._failing)
+        if known is not None:
+            self._take(known, [_entry(each) for each in known.gantries])
 
     def startService(self) -> None:
         super().startService()
@@ -96,11 +105,11 @@ class Registry(NamedService):
 
     @property
     def ready(self) -> bool:
-        return self._version >= 0
+        return self._version != stored.NO_VERSION
 
     @property
     def version(self) -> int:
-        """The version of the registry that is known here, -1 before the first load."""
+        """The version of the registry that is known here."""
         return self._version
 
     @property
@@ -112,11 +121,10 @@ class Registry(NamedService):
         return ensureDeferred(self._refresh())
 
     async def _refresh(self) -> None:
-        since = max(self._version, 0)
+        since = self._version
         found = await self._store.read(lambda session: self._changes(session, since))
         if found is not None:
             self._take(*found)
-        self._version = max(self._version, 0)
 
     def _changes(self, session: Session, since: int) -> tuple[Changes, list[Entry]] | None:
         changes = stored.changes(session, since, self._sealing)

@@ -19,8 +19,10 @@ from twisted.logger import Logger
 from twisted_gantry.centre import demo
 from twisted_gantry.centre.parts import Parts
 from twisted_gantry.centre.settings import Role, Settings
+from twisted_gantry.centre.store import registry
 from twisted_gantry.centre.store.engine import Engine, Unusable
 from twisted_gantry.centre.store.opening import engine_of, open_store
+from twisted_gantry.centre.store.registry import Changes
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing, WrongKey, read_key
 from twisted_gantry.centre.store.store import ReportStore
@@ -98,8 +100,8 @@ class Centre(ServiceGroup):
         filing = Filing(self._identity.name, settings.store.retention_days)
         room, size = settings.store.queue, settings.store.max_size
         store = self._store = open_store(engine, filing, self._reactor, room, size)
-        self._prepare(engine, sealing)
-        parts = Parts(settings, self._identity, store, sealing, self._reactor, time.time)
+        known = self._prepare(engine, sealing)
+        parts = Parts(settings, self._identity, store, sealing, self._reactor, time.time, known)
         self.add(parts.pulse())
         if self._identity.serves:
             self.add(parts.fronts())
@@ -112,15 +114,21 @@ class Centre(ServiceGroup):
             self._start_demo()
         self._reactor.callWhenRunning(self._ready)
 
-    def _prepare(self, engine: Engine, sealing: Sealing) -> None:
-        """Hold the key against the database, and fill the registry of the demonstration. This
-        blocks. Raises WrongKey.
+    def _prepare(self, engine: Engine, sealing: Sealing) -> Changes | None:
+        """Hold the key against the database, fill the registry of the demonstration, and return the
+        registry for the fronts: from their first request on they know it. This blocks. Raises
+        WrongKey.
         """
         connection = engine.connect()
         try:
             connection.transaction(sealing.prove)
             if self._demo:
                 connection.transaction(lambda session: demo.register(session, sealing))
+            if not self._identity.serves:
+                return None
+            return connection.transaction(
+                lambda session: registry.changes(session, registry.NO_VERSION, sealing)
+            )
         finally:
             connection.close()
 

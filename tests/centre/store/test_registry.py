@@ -34,7 +34,7 @@ ONE = Gantry(
 async def test_a_front_follows_the_registry(store: InlineStore, clock: ManualClock) -> None:
     """What is put, changed and removed is known a second later; secrets stay unless given."""
     registry = Registry(store, SEALING, clock)
-    assert (registry.ready, registry.version) == (False, -1)
+    assert (registry.ready, registry.version) == (False, stored.NO_VERSION)
     registry.startService()
     assert (registry.ready, registry.version) == (True, 0)
     await store.write(
@@ -69,6 +69,10 @@ async def test_a_front_follows_the_registry(store: InlineStore, clock: ManualClo
     await store.write(lambda s: stored.put(s, [Gantry("G1", auth=Secret("again"))], SEALING))
     clock.advance(1)
     assert [each.gantry.id for each in registry.entries] == ["12", "G1"]
+    known = await store.read(lambda s: stored.changes(s, stored.NO_VERSION, SEALING))
+    primed = Registry(store, SEALING, clock, known)
+    assert primed.ready
+    assert {each.gantry.id for each in primed.entries} == {"12", "G1"}
     registry.stopService()
 
 

@@ -16,6 +16,9 @@ from twisted_gantry.wire.secret import Secret
 LONGEST_ID = 20  # characters of a gantryId (the ETC document, section 1.5)
 MOST_PENDING = 1000  # gantries that registered themselves and wait for a person
 
+NO_VERSION = -1
+"""The version of a cache that knows nothing yet."""
+
 TABLES = (
     """CREATE TABLE gantries (
         id TEXT PRIMARY KEY, name TEXT NOT NULL, road TEXT NOT NULL, section TEXT NOT NULL,
@@ -81,13 +84,14 @@ def version(session: Session) -> int:
 
 def changes(session: Session, since: int, sealing: Sealing) -> Changes | None:
     """Return what changed after version `since`; None if nothing did. The registry comes whole for
-    `since` 0, and for a version that the database never had: a backup was put back.
+    a version that the database never had: `NO_VERSION`, or one from before a backup was put back.
     """
     now = version(session)
     if now == since:
         return None
-    if now < since:
-        since = 0
+    is_whole = not 0 <= since < now
+    if is_whole:
+        since = NO_VERSION
     rows = session.rows(f"SELECT {COLUMNS} FROM gantries WHERE changed > ?", since)  # noqa: S608
     gone = session.rows("SELECT id FROM gantries_removed WHERE changed > ?", since)
     found, unreadable = [], []
@@ -97,7 +101,7 @@ def changes(session: Session, since: int, sealing: Sealing) -> Changes | None:
         except WrongKey:  # a damaged row costs itself
             found.append(gantry_of(row))
             unreadable.append(row[0])
-    return Changes(now, found, [each[0] for each in gone], since == 0, unreadable)
+    return Changes(now, found, [each[0] for each in gone], is_whole, unreadable)
 
 
 def gantry(session: Session, gantry_id: str, sealing: Sealing | None = None) -> Gantry | None:
