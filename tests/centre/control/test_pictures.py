@@ -244,3 +244,19 @@ async def test_a_new_worker_does_not_ask_again(rig: CentreRig) -> None:
     second.stop()
     [(answer,)] = await rig.store.read(lambda s: s.rows("SELECT answer FROM picture_questions"))
     assert answer == "1009"
+
+
+async def test_what_waits_for_a_picture_is_bounded(
+    rig: CentreRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gantries that open their doors without end get no more questions than there is room for."""
+    monkeypatch.setattr("twisted_gantry.centre.workers.pictures.MOST_WAITING", 6)
+    names = [f"G1{number}" for number in range(9)]
+    rig.add(*names)
+    for name in names:
+        rig.peers[name].how = EtcCode.NO_PICTURE
+        await rig.store.put(upload(rig.clock, START, name))
+    watch = Watch(rig)
+    rig.clock.run(DELAY + 4 * PERIOD)
+    assert sum(len(rig.peers[name].bodies) for name in names) == 6
+    watch.stop()
