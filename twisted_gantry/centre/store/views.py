@@ -158,22 +158,26 @@ def gantry_views(
     if q.strip():
         text = "lower(v.id || ' ' || v.name || ' ' || v.road || ' ' || v.section || ' ' || v.stake)"
         where.add(f"{text} LIKE lower(?) ESCAPE '!'", f"%{_literally(q.strip())}%")
-    [(total,)] = session.rows(
-        f"SELECT count(*) FROM {_GANTRIES} WHERE {where.sql}",  # noqa: S608
-        *(now, *where.values),
-    )
     column, beyond = _SORTS[sort]
+    total: int | None = None
     if after is not None:
+        [(total,)] = session.rows(
+            f"SELECT count(*) FROM {_GANTRIES} WHERE {where.sql}",  # noqa: S608
+            *(now, *where.values),
+        )
         _go_on(where, column, beyond, after)
     direction = "DESC" if beyond == "<" else "ASC"
     rows = session.rows(
-        f"SELECT {column}, {_STANDING} FROM {_GANTRIES} WHERE {where.sql} "  # noqa: S608
+        f"SELECT count(*) OVER (), {column}, {_STANDING} "  # noqa: S608
+        f"FROM {_GANTRIES} WHERE {where.sql} "
         f"ORDER BY CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, {column} {direction}, v.id "
         "LIMIT ?",
         *(now, *where.values, limit + 1),
     )
-    standings = _standings(session, [row[1:] for row in rows[:limit]], now)
-    last = (rows[limit - 1][0], rows[limit - 1][1]) if len(rows) > limit else None
+    if total is None:
+        total = rows[0][0] if rows else 0
+    standings = _standings(session, [row[2:] for row in rows[:limit]], now)
+    last = (rows[limit - 1][1], rows[limit - 1][2]) if len(rows) > limit else None
     return Page(standings, last, total)
 
 
