@@ -69,7 +69,7 @@ def test_import_and_export(ctl: Ctl, tmp_path: Path) -> None:
     file.write_text("门架编号,桩号\nG7,K7\nG8,x\n", encoding="utf-8")
     refused = ctl("centre", "import", str(file))
     assert refused.exit_code == 1
-    assert rows_of(refused.stdout)[1][-3:] == ["3", "桩号", "is like K123+456"]
+    assert rows_of(refused.stdout)[1][-3:] == ["3", "桩号", "must be like K123+456"]
     assert "格式须如" in ctl("centre", "import", str(file), lang="zh").stdout
     file.write_text("门架编号,桩号\nG7,K7\nG1,K1\n", encoding="utf-8")
     planned = ctl("centre", "import", str(file), "--dry-run")

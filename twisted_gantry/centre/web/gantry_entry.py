@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.registry import LONGEST_CODE
+from twisted_gantry.centre.store.chosen import url_of
 from twisted_gantry.centre.store.registry import LONGEST_ID, same
+from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.secret import Secret
 
 LONGEST = 200  # characters of a text
@@ -88,22 +89,18 @@ def _text(value: str) -> _Texts:
 
 def _stake(value: str) -> _Texts:
     if value and not _STAKE.match(value):
-        return "is like K123+456", "格式须如K123+456"
+        return "must be like K123+456", "格式须如K123+456"
     return None
 
 
 def _url(value: str) -> _Texts:
     if not value:
         return None
-    wrong = "is no http:// or https:// URL", "须为http://或https://地址"
     try:
-        parts = urlsplit(value)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return wrong
-    if parts.username is not None or parts.password is not None:
-        return "must not have a password", "不能含用户名或密码"
-    return None if fits and value.isprintable() and len(value) <= 500 else wrong
+        url_of(value)
+    except BadMessage:
+        return "is no [http://]host[:port]/path", "须为[http://]主机[:端口]/路径"
+    return None
 
 
 def _secret(value: Secret | None) -> _Texts:
