@@ -1,6 +1,7 @@
 """Metrics of the centre, and the alerts that are made of them."""
 
 import re
+from functools import partial
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,8 +11,10 @@ from tests.centre.store.samples import report
 from tests.centre.web.rig import WebRig
 from tests.test_prometheus import FOLDER, promtool
 from twisted_gantry.centre.interfaces import NotStored
+from twisted_gantry.centre.store import leases, notices
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.net.histogram import Histogram
+from twisted_gantry.notify.plan import PlanState
 from twisted_gantry.testing.clock import ManualClock
 
 RULES, TESTS = FOLDER / "centre-alerts.yml", FOLDER / "centre-alerts.test.yml"
@@ -28,6 +31,9 @@ def scrape(memory: InlineStore, clock: ManualClock) -> str:
     rig.store.refused("1001")
     order = {"gantries": ["G1"], "method": "cabinetControl", "updateNow": "1"}
     assert rig.ask("POST", "/commands", order).status == 202
+    memory.write(partial(leases.take, duty="notify", holder="one"))
+    add = partial(notices.add, event="raised", message="id-1", body=b"", state=PlanState())
+    memory.write(partial(add, target="duty"))
     return rig.send("GET", "/metrics").ended().body.decode()
 
 
@@ -45,7 +51,9 @@ def test_what_is_told(scrape: str) -> None:
     assert found["centre_gantries", "critical"] == found["centre_reports_total", "stored"] == 1
     assert found["centre_reports_refused_total", "1001"] == 1
     assert found["centre_commands_open", "queued"] == 1
-    assert found["centre_database_up", ""] == 1
+    assert found["centre_database_up", ""] == found["centre_duty_held", "notify"] == 1
+    assert found["centre_notify_waiting", "duty"] == 1
+    assert found["centre_notify_messages_total", "delivered,duty"] == 0
     assert not re.search(r"G1\b|G2|secret|mains-abnormal", scrape)
 
 

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
 from twisted_gantry.centre.model import GantryState
-from twisted_gantry.centre.store import ledger, troubles
+from twisted_gantry.centre.store import leases, ledger, notices, troubles
 from twisted_gantry.centre.store import views as stored
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.stream import Streams
@@ -40,6 +40,9 @@ class _Read:
         oldest = ledger.oldest_backlog(session, BACKLOG)
         self.backlog = 0.0 if oldest is None else max(0.0, session.now() - oldest)
         self.troubles = Counter(each.severity for each in troubles.current(session))
+        now = session.now()
+        self.duties = {each.duty: each.until > now for each in leases.all_leases(session)}
+        self.targets = notices.targets(session)
         self.pending = _one(session, "SELECT count(*) FROM gantries WHERE pending = 1")
         rows = session.rows(
             "SELECT state, count(*) FROM orders WHERE state IN ('queued', 'sent') GROUP BY state"
@@ -114,6 +117,18 @@ def _of_database(read: _Read) -> Iterator[Metric]:
     text = "Faults of the centre itself, over all its processes."
     faults = [((each,), read.troubles[each]) for each in ("warning", "critical")]
     yield _gauge("troubles", text, "severity", faults)
+    text = "1 while some worker does a duty."
+    yield _gauge("duty_held", text, "duty", [((d,), held) for d, held in read.duties.items()])
+    text = "Messages to people since the store was made, by what became of them."
+    messages = [
+        ((each.name, result), number)
+        for each in read.targets
+        for result, number in (("delivered", each.delivered), ("set-aside", each.set_aside))
+    ]
+    yield _counter("notify_messages", text, "target result", messages)
+    text = "Messages to people that wait to be sent."
+    waiting = [((each.name,), each.queued) for each in read.targets]
+    yield _gauge("notify_waiting", text, "target", waiting)
     text = "Reports since the store was made, by what became of them; late ones are stored, too."
     names = (ledger.STORED, ledger.DUPLICATE, ledger.LATE, ledger.REJECTED)
     totals = [((name,), read.ledger.get(name, 0)) for name in names]
