@@ -33,6 +33,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             pytest_twisted.ensureDeferred(getattr(test, "__func__", test))
 
 
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Return the browser of `tests/browser/harness.py`, one for the tests of both pages."""
+    from tests.browser.harness import launched
+
+    with launched() as found:
+        yield found
+
+
 @pytest.fixture(autouse=True, scope="module")
 def settled_heap() -> None:
     """Set aside what is there before a module: every test collects the garbage at its end."""

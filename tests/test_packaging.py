@@ -79,3 +79,5 @@ def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: boo
     assert "in order" in checked
     page = "from twisted_gantry.web.page.resource import page_of_site; page_of_site()"
     run(python, "-c", page, PYTHONPATH=libraries)
+    page = "from twisted_gantry.centre.web.page.resource import page_of_centre; page_of_centre()"
+    run(python, "-c", page, PYTHONPATH=libraries)

@@ -247,16 +247,27 @@ def _given(authorization: str) -> tuple[str, str, bytes]:
     return (scheme, account, password) if colon else ("", ANYBODY, b"")
 
 
+_NO_FORMS = frozenset(
+    {
+        "",
+        "application/json",
+        "text/csv",
+        "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    }
+)
+"""What a page of another site cannot send without our leave."""
+
+
 def _refuse_forged(request: Request) -> None:
     """Refuse requests that another site's page makes a browser send. Raises HttpError (403, 415).
-    The browser adds the password itself. Without our leave such a page can send a form, but not
-    JSON. Programs send neither Origin nor Sec-Fetch-Site, and need no JSON Content-Type.
+    The browser adds the password itself. Without our leave such a page can send a form, but neither
+    JSON nor a table. Programs send neither Origin nor Sec-Fetch-Site, and need no Content-Type.
     """
     refuse_foreign_origin(request)
     if not (header(request, "sec-fetch-site") or header(request, "origin")):
         return
     kind = header(request, "content-type").partition(";")[0].strip().lower()
-    if kind not in {"", "application/json"}:
+    if kind not in _NO_FORMS:
         raise HttpError(415, "bad-content-type", "the body must be application/json")
 
 

@@ -26,6 +26,7 @@ from twisted_gantry.centre.store import retention
 from twisted_gantry.centre.store.registry import Changes
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.store import ReportStore
+from twisted_gantry.centre.web.page.resource import page_of_centre
 from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_web
 from twisted_gantry.centre.workers.caller import Office, send_test
 from twisted_gantry.centre.workers.duties import Duties
@@ -169,7 +170,7 @@ class Parts:
             users=[each.user for each in settings.web.user],
             hashing=threads.passwords.run,
         )
-        made = centre_web(parts, entrance, self.counts)
+        made = centre_web(parts, entrance, self.counts, page_of_centre())
         counts = self.counts.setdefault("web", Counter())
         site = bounded_site(made.resource, reactor, WEB_LIMITS, counts)
         tls = settings.server_tls.get("web")

@@ -64,5 +64,6 @@ const sent = (method) => (path, body, options = {}) =>
 export const api = {
   get: (path, options = {}) => shown(path, options),
   post: sent("POST"),
+  put: sent("PUT"),
   delete: (path, options = {}) => shown(path, { method: "DELETE", ...options }),
 };

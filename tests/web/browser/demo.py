@@ -27,6 +27,14 @@ PORTS = {
     63321: "fogslink",
     8081: CONTROL,
 }
+VIEWS = {
+    "overview": "/",
+    "device": "/devices/ups1",
+    "alarms": "/alarms",
+    "reports": "/reports",
+    "audit": "/audit",
+}
+"""A path of each view in the demonstration."""
 OWN = {"callback": 9000, "remotecontrol": 3699, "monitor": 8082}
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.web.browser.tab import Tab
+from tests.browser.tab import Tab
 
 # Stands in for EventSource; `feed(kind, data)` lets the page hear an event.
 _SOURCE = """

@@ -6,9 +6,9 @@ from io import BytesIO
 import openpyxl
 from playwright.sync_api import expect
 
-from tests.web.browser.conftest import Figure
+from tests.browser.harness import Figure
+from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo, eventually
-from tests.web.browser.tab import Tab
 
 # The focus is seen: as an outline, or in the picture as the line of a box.
 _SHOWN = """(() => {

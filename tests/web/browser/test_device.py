@@ -7,9 +7,9 @@ from typing import Any
 
 from playwright.sync_api import Page, Route
 
-from tests.web.browser.conftest import Figure
+from tests.browser.harness import Figure
+from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo, eventually
-from tests.web.browser.tab import Tab
 from tests.web.browser.year import POINTS
 
 YEAR = 31_536_000

@@ -1,49 +1,12 @@
 """What the first view costs: bytes, time, and nothing that jumps."""
 
-from typing import Any
+from tests.browser.harness import Figure, Open
+from tests.browser.tab import Tab
+from tests.browser.watching import WATCH, first_load
+from tests.web.browser.demo import VIEWS, Demo, eventually
 
-from tests.web.browser.conftest import Figure, Open
-from tests.web.browser.demo import Demo, eventually
-from tests.web.browser.tab import VIEWS, Tab
-
-_WATCH = """
-window.shifted = 0;
-new PerformanceObserver((list) => {
-  for (const each of list.getEntries()) {
-    window.shifted += each.value;
-    const moved = each.sources.map((one) => `${one.node?.outerHTML?.slice(0, 80)} ${
-      one.previousRect.x},${one.previousRect.y} to ${one.currentRect.x},${one.currentRect.y}`);
-    window.shifts = [...(window.shifts ?? []), moved];
-  }
-}).observe({ type: "layout-shift", buffered: true });
-"""
 # The alarms of a mains failure that come last.
 _LAST = {"cfos.mains-abnormal", "ups1.on-battery", "ups2.on-battery"}
-_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? null"
-
-
-def first_load(tab: Tab) -> tuple[int, float]:
-    """Return the bytes of the first view, and the milliseconds until something is painted."""
-    cdp = tab.cdp()
-    total = 0
-
-    def came(event: Any) -> None:
-        nonlocal total
-        total += event["encodedDataLength"]
-
-    def answered(event: Any) -> None:
-        nonlocal total
-        total += event["response"]["encodedDataLength"]
-
-    cdp.on("Network.dataReceived", came)
-    cdp.on("Network.responseReceived", answered)
-    cdp.send("Network.enable")
-    tab.page.add_init_script(_WATCH)
-    tab.open()
-    tab.until_view("overview")
-    tab.page.wait_for_load_state("load")
-    tab.page.wait_for_timeout(500)
-    return total, float(tab.page.evaluate(_PAINT))
 
 
 def test_first_view(open_tab: Open, figure: Figure) -> None:
@@ -51,7 +14,7 @@ def test_first_view(open_tab: Open, figure: Figure) -> None:
     loads: list[tuple[int, float]] = []
     for _ in range(3):
         tab = open_tab()
-        loads.append(first_load(tab))
+        loads.append(first_load(tab, "overview"))
         assert tab.page.evaluate("window.shifted") == 0, tab.page.evaluate("window.shifts")
     size, painted = max(each[0] for each in loads), min(each[1] for each in loads)
     figure("bytes of the first view", size / 1000, "kB")
@@ -61,7 +24,7 @@ def test_first_view(open_tab: Open, figure: Figure) -> None:
 
 def test_nothing_moves(tab: Tab, demo: Demo, figure: Figure) -> None:
     """Views do not jump, neither as they load nor as values and alarms change."""
-    tab.page.add_init_script(_WATCH)
+    tab.page.add_init_script(WATCH)
     worst = 0.0
     try:
         for view, path in VIEWS.items():

@@ -5,9 +5,9 @@ import time
 
 from playwright.sync_api import expect
 
-from tests.web.browser.conftest import Figure
+from tests.browser.harness import Figure
+from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo
-from tests.web.browser.tab import Tab
 
 GONE = r"ERR_|Failed to load resource|Failed to fetch"
 OLD = "body.old #link[data-state=offline]"

@@ -4,8 +4,8 @@ import csv
 
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo
-from tests.web.browser.tab import Tab
 
 MAINS = ".active > [data-alarm$='mains-abnormal']"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, Route
 
+from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo, eventually
-from tests.web.browser.tab import Tab
 
 Open = Callable[..., Tab]
 KINDS = ("ups-card", "cabinet", "computer", "cfos", "bms", "ups-card-http", "relay", "modbus")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.web.browser.demo import eventually
-from tests.web.browser.tab import VIEWS, Tab
+from tests.browser.tab import Tab
+from tests.web.browser.demo import VIEWS, eventually
 
 SIZES = ((400, 800), (1400, 900), (3840, 2160))
 

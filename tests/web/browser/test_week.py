@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.web.browser.conftest import Figure
+from tests.browser.harness import Figure
+from tests.browser.tab import Tab
+from tests.web.browser.demo import VIEWS
 from tests.web.browser.feed import feed_instead, feed_many, feed_steadily, heap, nodes
-from tests.web.browser.tab import VIEWS, Tab
 
 EVENTS = 1_000_000  # a week at 1.7 a second
 HOUR = 3600.0

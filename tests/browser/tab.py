@@ -11,14 +11,6 @@ from typing import Any
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, CDPSession, ConsoleMessage, Error, Page, Request
 
-VIEWS = {
-    "overview": "/",
-    "device": "/devices/ups1",
-    "alarms": "/alarms",
-    "reports": "/reports",
-    "audit": "/audit",
-}
-"""A path of each view in the demonstration."""
 SHOTS = Path(os.environ.get("GANTRY_SHOTS", "build/browser"))
 """Where screenshots are kept."""
 _AXE = Axe()

@@ -1,0 +1,181 @@
+"""What a person does: look for what needs care, choose, acknowledge, command, edit, import."""
+
+from playwright.sync_api import FilePayload, expect
+
+from tests.browser.tab import Tab
+from tests.centre.browser.conftest import Played
+from tests.centre.browser.province import PER_ROAD, ROADS, STRUCK_ROAD, STRUCK_SECTION
+
+
+def table(content: bytes) -> FilePayload:
+    return {"name": "list.csv", "mimeType": "text/csv", "buffer": content}
+
+
+REGIONAL = f"mains-{STRUCK_SECTION}"
+
+
+def test_what_needs_me(tab: Tab, centre: Played) -> None:
+    """A failure along a section is one incident; batteries count down, the least first."""
+    page = tab.open()
+    row = page.locator(f"[data-incident={REGIONAL}]")
+    row.scroll_into_view_if_needed()
+    expect(row).to_contain_text("20 gantries")
+    assert page.locator(f"[data-incident={REGIONAL}]").count() == 1
+    minutes = [
+        float(each)
+        for each in page.locator(".off meter").evaluate_all("all => all.map((e) => e.value)")
+    ]
+    assert minutes == sorted(minutes)
+    least = centre.get("gantries?sort=batteryMinutes&limit=1")["gantries"][0]
+    assert page.locator(".off [data-gantry]").first.get_attribute("data-gantry") == least["id"]
+    assert page.inner_text("[data-field=alarm-rate]") == "57"
+    expect(page.locator("[data-field=ledger]")).to_contain_text("1,204,551")
+
+
+def test_acknowledged_with_a_note(tab: Tab) -> None:
+    """An incident that a person acknowledged says by whom."""
+    page = tab.open()
+    row = page.locator(f"[data-incident={REGIONAL}]")
+    row.scroll_into_view_if_needed()
+    row.locator(tab.action("ack")).click()
+    page.fill("dialog input[name=note]", "power company called")
+    page.click(f"dialog {tab.action('confirm')}")
+    seen = page.locator(f"[data-incident={REGIONAL}][data-seen=true]")
+    page.locator(".incidents .stack").evaluate("(node) => { node.scrollTop = node.scrollHeight; }")
+    expect(seen).to_contain_text("seen by zhang")
+    seen.locator(tab.action("unack")).click()
+    page.locator(".incidents .stack").evaluate("(node) => { node.scrollTop = 0; }")
+    expect(page.locator(f"[data-incident={REGIONAL}][data-seen=false]")).to_be_attached()
+
+
+def test_an_incident_ends(tab: Tab, centre: Played) -> None:
+    """What is over leaves the list by itself."""
+    page = tab.open()
+    first = page.locator("[data-incident]").first
+    gone = first.get_attribute("data-incident")
+    centre.change(f"end?incident={gone}")
+    expect(page.locator(f"[data-incident='{gone}']")).to_have_count(0)
+
+
+def test_counts_are_filters_in_the_address(tab: Tab, centre: Played) -> None:
+    """A count leads to the gantries in it; the address holds the choice, also loaded again."""
+    page = tab.open()
+    count = page.inner_text(".tiles [data-state=silent] .count")
+    page.click(".tiles [data-state=silent]")
+    page.wait_for_url("**/gantries?state=silent")
+    expect(page.locator(".matches")).to_have_text(f"{count} of 3000")
+    page.click("[data-action=mode][data-value=wall]")
+    expect(page.locator(".cell")).to_have_count(int(count))
+    assert "state=silent" in page.url
+    assert "as=wall" in page.url
+    page.reload()
+    expect(page.locator(".cell")).to_have_count(int(count))
+    page.go_back()
+    expect(page.locator(".stack .branch").first).to_be_visible()
+
+
+def test_a_wall_of_all_on_one_screen(tab: Tab) -> None:
+    """Every gantry has a cell; at each size all are in the window."""
+    page = tab.open("/gantries?as=wall")
+    expect(page.locator(".cell")).to_have_count(ROADS * PER_ROAD)
+    for width, height in ((400, 800), (1400, 900), (3840, 2160)):
+        tab.size(width, height)
+        page.wait_for_timeout(300)
+        tab.shot(f"centre-wall-fits-{width}")
+        last = page.locator(".cell").last.bounding_box()
+        assert last is not None
+        assert last["y"] + last["height"] <= height, (width, last)
+
+
+def test_roads_are_collapsed(tab: Tab) -> None:
+    """Road, section, gantry: opened one by one, in the worst colour of what is below."""
+    page = tab.open("/gantries")
+    road = page.locator(f"[data-key=r{STRUCK_ROAD}] button")
+    expect(road).to_have_attribute("data-state", "critical")
+    expect(page.locator(".level3")).to_have_count(0)
+    road.click()
+    section = page.locator(f"[data-key='s{STRUCK_ROAD}/{STRUCK_SECTION}'] button")
+    expect(section).to_contain_text("0 % well")
+    section.click()
+    expect(page.locator(".level3").first).to_contain_text("mains abnormal")
+
+
+def test_slash_searches(tab: Tab) -> None:
+    """`/` goes to the search from everywhere; Enter shows what matches."""
+    page = tab.open("/alarms")
+    page.locator("#view").focus()
+    page.keyboard.press("/")
+    page.keyboard.type("G7 K1")
+    expect(page.locator(".found a").first).to_contain_text("G7 K1")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/gantries?q=G7+K1")
+
+
+def test_a_dangerous_command_for_a_road(tab: Tab) -> None:
+    """A preview names how many can be reached and what follows; a yes is asked; then an outcome by
+    gantry.
+    """
+    page = tab.open(f"/commands?new=1&road={STRUCK_ROAD}")
+    page.wait_for_selector("select[name=what] option", state="attached")
+    page.select_option("select[name=what]", label="unlock a door: 1 front, 2 back ▲")
+    page.select_option("select[name=unlockDoorId]", "1")
+    page.click(tab.action("preview"))
+    expect(page.locator(".preview")).to_contain_text("of 100 gantries can be reached")
+    expect(page.locator(".preview .danger-text")).to_contain_text("opens the cabinet")
+    page.click(tab.action("run"))
+    page.click(f"dialog {tab.action('confirm')}")
+    page.wait_for_url("**/commands/c*")
+    expect(page.locator("[data-outcome=done]")).to_have_text("done 60")
+    expect(page.locator("tbody tr")).to_have_count(100)
+
+
+def test_registry(tab: Tab) -> None:
+    """An entry is edited; secrets are asked for and never shown."""
+    page = tab.open("/registry")
+    page.fill("input[name=q]", "G3 K1")
+    row = page.locator("tbody tr", has_text="G3 K1").first
+    row.locator(tab.action("edit")).click()
+    assert page.input_value("dialog input[name=auth]") == ""
+    page.fill("dialog input[name=name]", "North bridge")
+    page.click(f"dialog {tab.action('confirm')}")
+    expect(page.locator(".toast")).to_have_text("Saved.")
+
+
+def test_import_names_mistakes_by_row(tab: Tab) -> None:
+    """A file is checked first; what is wrong is shown by row and column, and is not imported."""
+    page = tab.open("/registry", "zh")
+    page.set_input_files("input[name=file]", table(b"bad"))
+    page.click(tab.action("check"))
+    expect(page.locator(".table tr", has_text="桩号格式应为")).to_contain_text("stake")
+    expect(page.locator(tab.action("import"))).to_be_disabled()
+    page.set_input_files("input[name=file]", table(b"fine"))
+    page.click(tab.action("check"))
+    expect(page.locator(tab.action("import"))).to_be_enabled()
+
+
+def test_a_gantry(tab: Tab, centre: Played) -> None:
+    """Last values have an age and their quality in words; alarms may be shelved."""
+    [dark] = centre.get("gantries?sort=batteryMinutes&limit=1")["gantries"]
+    page = tab.open(f"/gantries/{dark['id']}")
+    values = page.locator(".value-box").first
+    expect(values).to_contain_text("ago")
+    expect(values).to_contain_text("reading failed")
+    alarm = page.locator("[data-alarm='cabinet-1.mains-abnormal']")
+    alarm.locator(tab.action("shelve")).click()
+    page.click(f"dialog {tab.action('confirm')}")
+    expect(alarm).to_contain_text("shelved until")
+    page.click(tab.action("maintenance"))
+    page.click(f"dialog {tab.action('confirm')}")
+    page.click(tab.action("end-maintenance"))
+    expect(page.locator(tab.action("maintenance"))).to_be_visible()
+
+
+def test_old_looks_old(tab: Tab) -> None:
+    """A page whose centre is gone says since when."""
+    tab.allow(r"ERR_|Failed to load resource|Failed to fetch")
+    page = tab.open()
+    tab.offline(True)
+    page.wait_for_selector("body.old #link[data-state=offline]", timeout=20_000)
+    assert "has not answered since" in tab.headline()
+    tab.offline(False)
+    page.wait_for_selector("body:not(.old) #link[data-state=online]", timeout=20_000)

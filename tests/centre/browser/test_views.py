@@ -1,0 +1,48 @@
+"""Each view in both languages, from a phone to a wall, with 3,000 gantries: accessible, nothing
+beside the window.
+"""
+
+import pytest
+
+from tests.browser.tab import Tab
+from tests.centre.browser.conftest import Played
+
+SIZES = ((400, 800), (1400, 900), (3840, 2160))
+VIEWS = {
+    "overview": "/",
+    "tree": "/gantries?road=G2",
+    "wall": "/gantries?as=wall",
+    "map": "/gantries?as=map&state=critical,silent",
+    "gantry": "/gantries/{dark}",
+    "alarms": "/alarms",
+    "commands": "/commands?new=1&road=G2",
+    "cards": "/cards",
+    "registry": "/registry",
+    "audit": "/audit",
+}
+QUICK = ("overview", "tree", "gantry")
+"""Views that are looked at in every size; the others as on a desk and on a phone."""
+
+
+def open_view(tab: Tab, centre: Played, view: str, language: str = "en") -> None:
+    [dark] = centre.get("gantries?sort=batteryMinutes&limit=1")["gantries"]
+    tab.open(VIEWS[view].format(dark=dark["id"]), language)
+    name = "gantries" if view in ("tree", "wall", "map") else view
+    tab.page.locator(f"[data-view={name}] :visible").first.wait_for()
+    tab.page.wait_for_timeout(400)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_view(tab: Tab, centre: Played, view: str, language: str) -> None:
+    """A view stands once, without a violation, and fits each width."""
+    open_view(tab, centre, view, language)
+    page = tab.page
+    assert page.locator("[data-view]").count() == 1
+    assert page.get_attribute("html", "lang") == {"en": "en", "zh": "zh-CN"}[language]
+    tab.axe()
+    for width, height in SIZES if view in QUICK else SIZES[:2]:
+        tab.size(width, height)
+        page.wait_for_timeout(100)
+        tab.shot(f"centre-{view}-{language}-{width}")
+        assert tab.overflow() <= 0, (view, width)

@@ -1,0 +1,116 @@
+// Keeps `known` true. The event stream tells what changes; without it the page asks. With it the
+// page asks for the overview, which shows within seconds that the centre is frozen.
+
+import { Denied, ROOT, fetchJson } from "./shared/api.js";
+import { serverClock } from "./shared/format.js";
+import { listen } from "./shared/live.js";
+import { noteMe } from "./shared/roles.js";
+import { soundOn } from "./shared/sound.js";
+import { tell } from "./shared/telling.js";
+import { known, note, noteGantries, noteGantry, noteIncidents } from "./known.js";
+
+const KINDS = ["overview", "gantry", "incident", "gone"];
+const TICK = 1000;
+const LOOK_PERIOD = 5000;
+const ASK_PERIOD = 5000;
+const WHOLE_PERIOD = 30_000; // between two questions for every gantry, without the stream
+const LOOK_TIMEOUT = 6000;
+const DRAW = 200; // what the stream tells is drawn so often at most
+const PAGE = 1000;
+const FIRST = 30; // gantries without mains that the first view asks for
+
+let asking = false;
+let askedAt = -Infinity;
+let wholeAt = performance.now(); // when every gantry was asked for, or will come by the stream
+let live = false; // whether the stream is there
+let told = []; // what it told while an answer was on its way, which may be older
+let drawing = 0;
+
+// Ask for what needs a person now.
+async function refresh() {
+  if (asking) return;
+  await ask(async () => {
+    const [overview, incidents, least, me] = await Promise.all([
+      fetchJson("api/v1/overview"),
+      fetchJson(`api/v1/incidents?active=1&limit=${PAGE}`),
+      known.complete ? null : fetchJson(`api/v1/gantries?mainsOff=1&sort=batteryMinutes&limit=${FIRST}`),
+      fetchJson("api/v1/whoami"),
+    ]);
+    const all = !live && performance.now() - wholeAt >= WHOLE_PERIOD ? await everyGantry() : null;
+    takeOverview(overview);
+    noteIncidents(incidents.incidents);
+    noteMe(me);
+    if (all !== null) noteGantries(all);
+    else if (!known.complete) least?.gantries.forEach(noteGantry);
+  });
+}
+
+async function everyGantry() {
+  wholeAt = performance.now();
+  const found = [];
+  let after = "";
+  do {
+    const page = await fetchJson(`api/v1/gantries?limit=${PAGE}${after}`);
+    found.push(...page.gantries);
+    after = page.after === null ? "" : `&after=${encodeURIComponent(page.after)}`;
+  } while (after);
+  return found;
+}
+
+const look = () => ask(async () => {
+  takeOverview(await fetchJson("api/v1/overview", { timeout: LOOK_TIMEOUT }));
+});
+
+function takeOverview(overview) {
+  known.overview = overview;
+  serverClock.sample = overview.asOf ?? "";
+}
+
+async function ask(job) {
+  asking = true;
+  askedAt = performance.now();
+  try {
+    await job();
+    for (const [kind, data] of told) note(kind, data);
+    known.answeredAt = Date.now();
+    known.trouble = "";
+  } catch (error) {
+    known.trouble = error instanceof Denied ? "denied" : "silent";
+  } finally {
+    asking = false;
+    told = [];
+  }
+  tell();
+}
+
+function hear(kind, data) {
+  if (asking) told.push([kind, data]);
+  note(kind, data);
+  known.answeredAt = Date.now();
+  known.trouble = "";
+  if (!drawing) {
+    drawing = setTimeout(() => {
+      drawing = 0;
+      tell();
+    }, DRAW);
+  }
+}
+
+function tick() {
+  const due = (period) => performance.now() - askedAt >= period;
+  if (asking) tell(); // what is shown as an age grows
+  else if ((!live || known.trouble) && due(ASK_PERIOD)) refresh();
+  else if (live && due(LOOK_PERIOD)) look();
+  else if (!document.hidden) tell();
+}
+
+export function start() {
+  document.addEventListener("visibilitychange", () => document.hidden || refresh());
+  refresh();
+  listen(new URL("api/v1/stream", ROOT), KINDS, hear, (yes) => {
+    // One that was lost is asked instead, at once.
+    if (live && !yes) wholeAt = -Infinity;
+    live = yes;
+  }, soundOn);
+  setInterval(tick, TICK);
+}
