@@ -11,7 +11,7 @@ from zope.interface import implementer
 from twisted_gantry.net.endpoints import for_the_group, without_tls
 from twisted_gantry.net.http.seldom_log import SeldomLog
 from twisted_gantry.net.http.server import with_backlog
-from twisted_gantry.net.shared_port import SharedPort
+from twisted_gantry.net.shared_port import shared_endpoint
 from twisted_gantry.net.tls_server import ServerTls
 
 BACKLOG = 1024
@@ -39,7 +39,9 @@ class Place:
         plain = description if tls is None else without_tls(description)[0]
         self.place = for_the_group(with_backlog(plain, BACKLOG))
         self._endpoint: IStreamServerEndpoint = (
-            SharedPort(reactor, self.place) if shared else serverFromString(reactor, self.place)
+            shared_endpoint(reactor, self.place)
+            if shared
+            else serverFromString(reactor, self.place)
         )
 
     def listen(self, factory: IProtocolFactory) -> Deferred[IListeningPort]:

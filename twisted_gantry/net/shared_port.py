@@ -4,24 +4,32 @@ import socket
 from typing import Any
 
 from twisted.internet.defer import Deferred, execute
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IStreamServerEndpoint
 from zope.interface import implementer
 
 from twisted_gantry.net.endpoints import split_endpoint
 
 _BACKLOG = 50
+_SHAREABLE = frozenset({"tcp", "tcp4", "tcp6"})
+
+
+def shared_endpoint(reactor: Any, description: str) -> IStreamServerEndpoint:
+    """Return the server endpoint of a description: a shared port of a `tcp:` one. What cannot be
+    shared, such as a UNIX socket, is of the process that listens first.
+    """
+    if split_endpoint(description)[0] in _SHAREABLE:
+        return SharedPort(reactor, description)
+    endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    return endpoint
 
 
 @implementer(IStreamServerEndpoint)
 class SharedPort:
-    """Listens where a `tcp:` endpoint description says; others of the same user may do so, too.
-    Raises ValueError for a description of another kind.
-    """
+    """Listens where a `tcp:` endpoint description says; others of the same user may do so, too."""
 
     def __init__(self, reactor: Any, description: str) -> None:
         kind, positional, named = split_endpoint(description)
-        if kind not in {"tcp", "tcp4", "tcp6"}:
-            raise ValueError(f"only tcp: ports can be shared; it is {description!r}")
         self._reactor = reactor
         self._host = named.get("interface", "::" if kind == "tcp6" else "")
         self._port = int(named.get("port") or positional[0])
