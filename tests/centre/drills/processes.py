@@ -20,7 +20,7 @@ def free_port() -> int:
 
 
 class Front:
-    """A process of the centre that takes uploads at `port`."""
+    """A process of the centre that takes uploads at `port`; a worker takes none, and has a page."""
 
     def __init__(
         self, folder: Path, url: str, role: str = "front", key: Path | None = None
@@ -55,7 +55,8 @@ class Front:
             pause.wait(_LOOK)
 
     def _listens(self) -> bool:
-        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        port = self._web if self._role == "worker" else self.port
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return True
         return False
 
