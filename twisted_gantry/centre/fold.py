@@ -148,15 +148,16 @@ class GantryFold:
         """Fold a report that is filed by the stamp `filed`. Returns whether it is late, and whether
         the gantry's stamp was not used though the report is filed by it.
         """
-        self._set_own(SILENT, False, report.received_at)
+        if not report.key:  # what a Fogslink device sends does not stand for the reports
+            self._set_own(SILENT, False, report.received_at)
         self._judge_stamp(report, filed)
         at = self._position(report, filed)
         late = self._is_late(report.told, at)
         if late and self._fell_back(report, at):
             at = self._position(report, filed)
             late = self._is_late(report.told, at)
-        elif not late and report.told:
-            self._behind(None, None)
+        elif not late and report.told and report.stamp is not None:
+            self._behind(None, None)  # a Fogslink pack has no stamp, and tells nothing of the clock
         for each in report.told or _HEARD:
             known = self.states.get(each.subject)
             if known is None or at >= known.at:

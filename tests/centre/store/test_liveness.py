@@ -9,7 +9,7 @@ from tests.centre.store import rows
 from tests.centre.store.samples import report
 from twisted_gantry.centre.conditions import SILENT
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import Received
+from twisted_gantry.centre.model import Received, Told
 from twisted_gantry.centre.store import liveness, processes
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.liveness import LONG, SILENCE
@@ -84,6 +84,26 @@ async def test_two_periods_without_a_report_are_silence(
     assert await province.run(10) == [("G2", "warning", 1200.0, 1200.0)]
     found = await province.run(600, "G1")
     assert found[1:] == [("G2", "warning", 1800.0, None)]
+
+
+async def test_packs_do_not_stand_for_reports(memory: InlineStore, clock: ManualClock) -> None:
+    """A gantry with a Fogslink session whose reports stopped is silent; one that has nothing but
+    packs is silent when these stop.
+    """
+    province = Province(clock, memory)
+    await province.register("G1", "G2")
+    await province.report("G1")
+    for number in range(4):
+        for gantry in ("G1", "G2"):
+            await memory.put(pack(gantry, clock.now(), str(number)))
+        await province.run(290)
+    assert [each[:3] for each in await memory.read(silences)] == [("G1", "warning", 600.0)]
+    assert [each[:3] for each in await province.run(400)][1:] == [("G2", "warning", 1470.0)]
+
+
+def pack(gantry: str, at: float, key: str) -> Received:
+    told = (Told("fogslink", frozenset(), ended=frozenset({"P0-C1-abnormal"})),)
+    return Received(gantry, "req200", None, at, b"{}", key.encode(), told, key)
 
 
 async def test_a_gantry_that_never_reported_is_not_silent(

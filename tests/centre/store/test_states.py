@@ -162,6 +162,18 @@ def test_a_clock_that_fell_back_is_judged_by_reception(memory: InlineStore) -> N
     assert ("cabinet-1.water", back + 3.5 * PERIOD, 0, 1) in spans(memory)
 
 
+def test_packs_hide_no_clock_that_fell_back(memory: InlineStore) -> None:
+    """A Fogslink pack has no stamp: those of a gantry with a wrong clock tell nothing of it."""
+    memory.put_all([at(0)])
+    for minute in range(1, 13):
+        came = START + 60 * minute
+        told = (Told("fogslink", frozenset(), ended=frozenset({"P0-C1-abnormal"})),)
+        body = b"%d" % minute
+        pack = Received("G1", "req200", None, came + 1, body, body, told, str(minute))
+        memory.put_all([at(60 * minute - 7200, after=7200), pack])
+    assert [name for name, *_ in spans(memory)] == [CLOCK_SKEW]
+
+
 def test_a_backlog_is_no_clock_that_fell_back(memory: InlineStore) -> None:
     """Stamps that run ahead of their reception are old reports, however long they take."""
     now = 86_400.0

@@ -127,7 +127,8 @@ def _channels_told(report: Received) -> frozenset[str] | None:
         return None
     normal, abnormal = report.told[0].ended, report.told[0].raised
     names = normal | abnormal if abnormal else normal
-    return names if report.body.count(b'"eChan"') == len(names) else None
+    # An item is an object; a brace within a text leaves the pack to be read.
+    return names if report.body.count(b"{") == len(names) + 2 else None
 
 
 def _locked(session: Session, gantries: Sequence[str]) -> dict[str, tuple[float, bytes]]:

@@ -1,5 +1,8 @@
 """Which gantries are silent: no report for two periods, by the clock of the database.
 
+Packs of its Fogslink device do not stand for the reports of a gantry: cabinets, mains and smoke are
+in the reports alone. They count only where nothing else ever came.
+
 A gantry that never reported is not silent, and none is while the centre itself took no reports for
 all of that time. A silence begins as a warning; it is critical after `LONG`, or at once for a
 gantry that was on battery when it was heard last: its batteries may be empty now. Work at a gantry
@@ -15,6 +18,7 @@ SILENCE = 2 * PERIOD
 """Seconds without any report, by reception, after which a gantry is silent."""
 LONG = 12 * PERIOD
 """Seconds of silence after which it is critical."""
+_HEARD = "coalesce(max(CASE WHEN s.subject <> 'fogslink' THEN s.heard END), max(s.heard))"
 MOST = 200
 """Gantries that one look calls silent: a transaction must be short. The next look goes on."""
 
@@ -41,9 +45,9 @@ def _begin(session: Session, now: float) -> bool:
     if serving is None or serving > now - SILENCE:
         return False
     silent = session.rows(
-        "SELECT s.gantry, max(s.heard) FROM states s JOIN gantries g ON g.id = s.gantry "
+        f"SELECT s.gantry, {_HEARD} FROM states s JOIN gantries g ON g.id = s.gantry "  # noqa: S608
         "WHERE g.pending = 0 AND NOT EXISTS (SELECT 1 FROM alarms a WHERE a.gantry = s.gantry "
-        "AND a.name = ? AND a.ended IS NULL) GROUP BY s.gantry HAVING max(s.heard) <= ? "
+        f"AND a.name = ? AND a.ended IS NULL) GROUP BY s.gantry HAVING {_HEARD} <= ? "
         "ORDER BY s.gantry LIMIT ?",
         *(SILENT, now - SILENCE, MOST),
     )
@@ -55,8 +59,8 @@ def _begin(session: Session, now: float) -> bool:
 def _end(session: Session, now: float) -> None:
     """End the silence of gantries that were heard, or that are not registered any more."""
     heard = session.rows(
-        "SELECT a.gantry, max(s.heard) FROM alarms a JOIN states s ON s.gantry = a.gantry "
-        "WHERE a.name = ? AND a.ended IS NULL GROUP BY a.gantry HAVING max(s.heard) > ? "
+        f"SELECT a.gantry, {_HEARD} FROM alarms a JOIN states s ON s.gantry = a.gantry "  # noqa: S608
+        f"WHERE a.name = ? AND a.ended IS NULL GROUP BY a.gantry HAVING {_HEARD} > ? "
         "ORDER BY a.gantry",
         *(SILENT, now - SILENCE),
     )
