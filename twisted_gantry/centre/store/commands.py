@@ -348,18 +348,22 @@ def _seen(
         *values,
     )
     where, mine = _on(roads)
-    found = []
-    for command, who, method, fields, names, asked, expires in rows:
-        counts = session.rows(
-            f"SELECT state, count(*) FROM orders WHERE command = ?{where} GROUP BY state",  # noqa: S608
-            command,
-            *mine,
+    counted = session.rows(
+        "SELECT command, state, count(*) FROM orders"  # noqa: S608
+        f" WHERE command {{in}}{where} GROUP BY command, state",
+        *([row[0] for row in rows], *mine),
+    )
+    counts: dict[str, dict[OrderState, int]] = {row[0]: {} for row in rows}
+    for command, state, number in counted:
+        counts[command][OrderState(state)] = int(number)
+    return [
+        CommandSeen(
+            *(command, who, method, json.loads(fields), tuple(names.split())),
+            *(asked, expires, counts[command]),
         )
-        by_state = {OrderState(state): int(number) for state, number in counts}
-        if roads is None or by_state:
-            parts = (json.loads(fields), tuple(names.split()), asked, expires, by_state)
-            found.append(CommandSeen(command, who, method, *parts))
-    return found
+        for command, who, method, fields, names, asked, expires in rows
+        if roads is None or counts[command]
+    ]
 
 
 def _order(row: Row) -> OrderSeen:
