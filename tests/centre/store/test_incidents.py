@@ -132,7 +132,7 @@ def test_an_alarm_between_two_looks_has_its_incident(memory: InlineStore) -> Non
 
 
 def test_the_incident_of_a_gantry_that_is_removed_ends(memory: InlineStore) -> None:
-    """Who is no longer in the registry has no incident that lasts."""
+    """The open alarms of a gantry that is removed from the registry make no incident last."""
     did(memory, fill)
     memory.put_all([at(IDS[0], 0, "smoke")])
     did(memory, incidents.refresh)

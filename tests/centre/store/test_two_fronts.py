@@ -53,7 +53,7 @@ def alarms_of(session: Session) -> dict[str, Alarms]:
 
 @pytest.mark.long
 def test_two_fronts_give_the_alarms_of_one() -> None:
-    """Whoever stores which report, in whatever order, the alarms are those in order."""
+    """However the reports are shared out, and in whatever order, the alarms are those in order."""
     chance = random.Random(18)
     for _ in range(ROUNDS):
         histories = {
