@@ -3,6 +3,7 @@
 usage: centre_front.py none | sqlite FOLDER | postgresql URL
 """
 
+import gc
 import sys
 import time
 from pathlib import Path
@@ -63,6 +64,7 @@ def serve(which: str, place: str) -> None:
         filling = store.write(lambda session: stored.put(session, gantries, sealing))
         filling.addCallback(lambda _: registry.refresh())
         filling.addCallback(lambda _: front.startService())
+        filling.addCallback(lambda _: gc.freeze())  # as the service does
         filling.addCallback(lambda _: print(front.port, flush=True))
         filling.addErrback(lambda failure: (failure.printTraceback(), loop.stop()))
 
