@@ -61,6 +61,8 @@ def rates(servers: Mapping[str, tuple[int, int]], number: int, clients: int) -> 
         load.close()
         figure(f"{name}", statistics.median(found[name]), "/s")
         figure(f"{name}: CPU of its process for one", statistics.median(used[name]), "µs")
+    first, *_, last = (statistics.median(each) for each in used.values())
+    figure("CPU of the last one to that of the first", last / first, "times")
     return {name: statistics.median(each) for name, each in found.items()}
 
 

@@ -17,14 +17,13 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import registry as stored
-from twisted_gantry.centre.store.registry import Changes, same
+from twisted_gantry.centre.store.registry import LONGEST_CODE, Changes, same
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.wire.secret import Secret
 
 LOOK_S = 1.0  # seconds between two looks at the version in the database
-LONGEST_CODE = 128  # characters of a code (the ETC document, section 1.5); a longer one is wrong
 _NONE = b""  # the digest of a secret that a gantry does not have
 # Digests by which codes are compared: no time tells how much of a guess was right.
 _KEY = token_bytes(32)

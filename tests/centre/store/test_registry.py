@@ -6,11 +6,11 @@ import pytest
 from twisted.python.failure import Failure
 
 from twisted_gantry.centre.model import Gantry
-from twisted_gantry.centre.registry import LONGEST_CODE, Registry, digest_of
+from twisted_gantry.centre.registry import Registry, digest_of
 from twisted_gantry.centre.store import refusals
 from twisted_gantry.centre.store import registry as stored
 from twisted_gantry.centre.store.inline import InlineStore
-from twisted_gantry.centre.store.registry import NotRegistered
+from twisted_gantry.centre.store.registry import LONGEST_CODE, NotRegistered
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.secret import Secret
@@ -108,6 +108,8 @@ async def test_codes_lie_sealed(memory: InlineStore) -> None:
         (Gantry(""), "1 to 20"),
         (Gantry("G" * 21), "1 to 20"),
         (Gantry("G9", eq_sn="E1"), "that of G1"),
+        (Gantry("G9", auth=Secret("x" * 129)), "auth has 128"),
+        (Gantry("G9", api_key=Secret("key ")), "apiKey has 128"),
     ],
 )
 async def test_what_the_registry_does_not_take(

@@ -21,9 +21,9 @@ from twisted_gantry.centre.fronts.refused import RefusedRequests
 from twisted_gantry.centre.interfaces import IReportStore, NotStored, QueueFull
 from twisted_gantry.centre.model import Received
 from twisted_gantry.centre.reading import told
-from twisted_gantry.centre.registry import LONGEST_CODE, Entry, Registry, digest_of
+from twisted_gantry.centre.registry import Entry, Registry, digest_of
 from twisted_gantry.centre.settings import MonitorSettings
-from twisted_gantry.centre.store.registry import LONGEST_ID
+from twisted_gantry.centre.store.registry import LONGEST_CODE, LONGEST_ID
 from twisted_gantry.net.addresses import parsed
 from twisted_gantry.net.budget import Budget
 from twisted_gantry.net.http.lean.request import Answer, LeanRequest

@@ -14,6 +14,7 @@ from twisted_gantry.wire.etc.envelope import same_id
 from twisted_gantry.wire.secret import Secret
 
 LONGEST_ID = 20  # characters of a gantryId (the ETC document, section 1.5)
+LONGEST_CODE = 128  # characters of a code (section 1.5); a longer one is wrong
 MOST_PENDING = 1000  # gantries that registered themselves and wait for a person
 
 NO_VERSION = -1
@@ -145,6 +146,8 @@ def _put(session: Session, given: Iterable[Gantry], sealing: Sealing, changed: i
     for each in given:
         if not 0 < len(each.id) <= LONGEST_ID or not same(each.id):
             raise NotRegistered(f"an id has 1 to {LONGEST_ID} characters; it is {each.id[:40]!r}")
+        _check_secret("auth", each.auth)
+        _check_secret("apiKey", each.api_key)
         kept = gantry(session, each.id)
         known = each if kept is None else replace(each, id=kept.id)
         _check_eq_sn(session, known)
@@ -191,6 +194,12 @@ def _next_version(session: Session) -> int:
         " SET version = registry_version.version + 1 RETURNING version"
     )
     return int(changed)
+
+
+def _check_secret(name: str, secret: Secret | None) -> None:
+    text = "" if secret is None else secret.reveal()
+    if len(text) > LONGEST_CODE or text != text.strip():
+        raise NotRegistered(f"{name} has {LONGEST_CODE} characters at most, and no blanks around")
 
 
 def _check_eq_sn(session: Session, given: Gantry) -> None:

@@ -5,9 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted_gantry.centre.model import Gantry
-from twisted_gantry.centre.registry import LONGEST_CODE
 from twisted_gantry.centre.store.chosen import url_of
-from twisted_gantry.centre.store.registry import LONGEST_ID, same
+from twisted_gantry.centre.store.registry import LONGEST_CODE, LONGEST_ID, same
 from twisted_gantry.wire.errors import BadMessage
 from twisted_gantry.wire.secret import Secret
 
