@@ -18,6 +18,7 @@ from typing import Any
 
 from scripts.benchmarks.report import bar, figure
 from tests.centre import postgres
+from tests.centre.web.rig import WebRig
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import GantryState
 from twisted_gantry.centre.store import incidents, views
@@ -29,6 +30,7 @@ from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.report_pages import reports_of
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sqlite import SqliteEngine
+from twisted_gantry.testing.clock import ManualClock
 
 GANTRIES, DAYS, A_DAY = 3000, 90, 576
 SHARES = [int(each) for each in os.environ.get("SHARES", "1000,100").split(",")]
@@ -122,6 +124,29 @@ def asked(store: InlineStore, question: Callable[[Session], Any]) -> float:
     return statistics.median(found)
 
 
+def answered(store: InlineStore, where: str, month: str) -> list[bool]:
+    """Measure the answers of the API, from the bytes of a request to those of the answer."""
+    rig = WebRig(store, ManualClock())
+    paths = (
+        ("overview", "/overview", 50),
+        ("first page of gantries", "/gantries", 100),
+        (
+            "a gantry's month, 1,000 reports",
+            f"/gantries/{gantry(0)}/reports?limit=1000&{month}",
+            300,
+        ),
+    )
+    met = []
+    for what, path, most in paths:
+        found = []
+        for _ in range(TIMES):
+            before = time.perf_counter()
+            rig.get(path)
+            found.append((time.perf_counter() - before) * 1000)
+        met.append(bar(f"{where}, API: {what}", statistics.median(found), "ms", most))
+    return met
+
+
 def measured(engine: Engine, share: int) -> bool:
     store = InlineStore(engine, Filing("front-1"))
     number, now = GANTRIES // share, time.time()
@@ -149,6 +174,7 @@ def measured(engine: Engine, share: int) -> bool:
     ]
     page = partial(views.incident_views, active=True)
     figure(f"{where}: active incidents", asked(store, page), "ms")
+    met += answered(store, where, f"since={month}")
     store.close()
     return all(met)
 
