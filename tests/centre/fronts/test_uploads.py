@@ -303,6 +303,10 @@ def test_registering_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         rig.ask(rig.body(f"S{number}"), code="a guess", peer=f"192.0.2.{number}")
     assert len(registered(rig)) <= 1 + module.REGISTERED_BURST
+    for number in range(200):
+        rig.clock.advance(1)
+        rig.ask(rig.body(f"T{number}"), peer="192.0.2.200")
+    assert sum(each.startswith("T") for each in registered(rig)) <= 105
     monkeypatch.setattr(stored, "MOST_PENDING", 3)
     rig.clock.advance(60)
     known = registered(rig)

@@ -44,6 +44,10 @@ and all of them have a wrong code after a change in the registry.
 """
 MOST_BYTES = 256 * 1024 * 1024  # of the bodies that wait for their commit
 MOST_OF_ONE = 2000  # reports of one gantry that wait for their commit
+OFFERS = 0.02
+"""Gantries of one address that may register themselves in a second, after the first hundred: one
+address cannot take all the places of those that wait.
+"""
 REGISTERED_BURST = 20.0  # gantries that may register themselves at once; then one a second
 
 _AUTH, _MD5 = etc.AUTH_HEADER.encode(), etc.MD5_HEADER.encode()
@@ -79,6 +83,7 @@ class Uploads:
         self._proxies = Allowed(settings.proxies) if settings.proxies else ()
         self._throttle = Throttle(clock, rate=WRONG_RATE, failures=WRONG_CODES)
         self._registering = Budget(clock, 1.0, REGISTERED_BURST)
+        self._offers = Throttle(clock, rate=OFFERS)
         self._refusals = refusals
         self._cards = CardAnswers(store)
         self._log = SeldomLog("monitor.do", clock)
@@ -188,7 +193,13 @@ class Uploads:
         fits = 0 < len(gantry_id) <= LONGEST_ID and 0 < len(given) <= LONGEST_CODE
         if not (self._registers and fits) or self._registry.by_id(gantry_id) is not None:
             return
-        if given.isprintable() and gantry_id.isprintable() and self._registering.spend():
+        if not (given.isprintable() and gantry_id.isprintable()):
+            return
+        try:
+            self._offers.admit(self.client_of(request))
+        except Throttled:
+            return
+        if self._registering.spend():
             registering = self._registry.register(gantry_id, given)
             registering.addErrback(self._not_registered)
 
