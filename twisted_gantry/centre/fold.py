@@ -23,6 +23,8 @@ from twisted_gantry.wire.etc.envelope import MONITOR
 
 PATIENCE = 2 * PERIOD
 """Seconds without anything newer after which the clock of a gantry that sends fell back."""
+_SENDS = PERIOD - 30.0
+"""Seconds for which it must have sent older reports: one alone may have waited for hours."""
 AGREES = 300.0
 """Seconds between stamp and reception within which a clock is right again."""
 
@@ -201,7 +203,8 @@ class GantryFold:
             self._behind(received, at.stamp)
             return False
         passed = received - mark.behind_since
-        if passed < PATIENCE:
+        newest = max(self.states[each.subject].at.received for each in report.told)
+        if passed < _SENDS or received - newest < PATIENCE:
             return False
         if at.stamp - mark.behind_stamp > passed + AGREES:
             self._behind(received, at.stamp)
