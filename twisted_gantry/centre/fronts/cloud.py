@@ -22,6 +22,7 @@ from twisted_gantry.centre.store.channel_wishes import ChannelWish
 from twisted_gantry.centre.store.cloud_sessions import Opened
 from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.listener import Listener
+from twisted_gantry.net.open_files import open_files
 from twisted_gantry.net.patient_lines import PATIENCE
 from twisted_gantry.net.service import ServiceGroup
 from twisted_gantry.net.slots import EVERYBODY, Allowed, Slots
@@ -35,13 +36,15 @@ _log = Logger()
 SWEEP_S = 1.0
 GRACE_S = 5.0
 """Seconds in which a front that stops answers what waits for its commit."""
+SPARE_FILES = 4000
+"""Files and sockets that the rest of the process may have: `monitor.do` with its connections."""
 _LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
 class CloudLimits:
-    """How many `connections` a front has; how many of one address, and (all but `reserved`) of all
-    strangers, may be without a login.
+    """How many `connections` a front has, fewer where the limit of open files is low; how many of
+    one address, and (all but `reserved`) of all strangers, may be without a login.
     """
 
     connections: int = 20_000
@@ -85,11 +88,13 @@ class CloudFront(ServiceGroup):
         self._by_gantry: dict[str, DeviceSession] = {}
         self._by_number: dict[int, DeviceSession] = {}
         self._number, self._version, self._stopping = 0, registry.version, False
+        files = open_files(limits.connections + SPARE_FILES)
+        connections = max(1, min(limits.connections, files - SPARE_FILES))
         self._slots = Slots(
             reactor,
-            connections=limits.connections,
+            connections=connections,
             per_address=limits.per_address,
-            reserved=min(limits.reserved, limits.connections // 2),
+            reserved=min(limits.reserved, connections // 2),
             counts=self.counts,
             allowed=allowed,
         )
