@@ -12,6 +12,7 @@ from twisted_gantry.centre.store.sql import POSTGRESQL, definition
 
 DAY = 86400
 
+_PATIENCE_MS = 1000
 _LOCK = 0x64617973  # of PostgreSQL's advisory locks: "days"
 
 _COLUMNS = """
@@ -44,8 +45,7 @@ def make(session: Session, day: int) -> None:
     """Make the table of a day, unless it exists: in a transaction without reports, because what
     waits for the lock must hold none.
     """
-    if session.engine == POSTGRESQL:
-        session.rows("SELECT pg_advisory_xact_lock(?)", _LOCK)
+    _lock(session)
     if session.rows("SELECT 1 FROM days WHERE day = ?", day):
         return
     session.run("INSERT INTO days VALUES (?)", day)
@@ -65,7 +65,15 @@ def make(session: Session, day: int) -> None:
 
 def drop(session: Session, day: int) -> None:
     """Drop the table of a day with its reports."""
-    if session.engine == POSTGRESQL:
-        session.rows("SELECT pg_advisory_xact_lock(?)", _LOCK)
+    _lock(session)
     if session.run("DELETE FROM days WHERE day = ?", day):
         session.run(f"DROP TABLE {table_of(day)}")
+
+
+def _lock(session: Session) -> None:
+    """Be the only one that changes tables. A person who looks at `reports` is not waited for long:
+    reports wait as well.
+    """
+    if session.engine == POSTGRESQL:
+        session.run(f"SET LOCAL lock_timeout = {_PATIENCE_MS}")
+        session.rows("SELECT pg_advisory_xact_lock(?)", _LOCK)

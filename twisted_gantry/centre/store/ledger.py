@@ -1,14 +1,17 @@
 """Counts of what came and what became of it. Each front has rows of its own, so that fronts do not
-wait for each other; a row is an hour, so that the API can say `since`.
+wait for each other; a row is an hour, or an old day, so that the API can say `since`.
 
 Received = stored + duplicate + refused. `late` and `rejected` are among the stored.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 
 from twisted_gantry.centre.interfaces import Session
 
-HOUR = 3600
+HOUR, DAY = 3600, 86400
+HOURS, DAYS = 14, 366
+"""Days for which hours are kept, and for which days are."""
 
 TABLES = (
     """CREATE TABLE ledger (
@@ -49,18 +52,20 @@ def touch(session: Session, front: str, at: float) -> None:
     _add(session, front, at, {STORED: 0})
 
 
-def condense(session: Session, before: float) -> None:
-    """Add the hours before a moment to the hour 0 of each front: totals stay as they are."""
-    values = (0, int(before // HOUR) * HOUR)
-    old = session.rows(
-        "SELECT front, what, CAST(sum(total) AS BIGINT) FROM ledger "
-        "WHERE hour > ? AND hour < ? GROUP BY front, what ORDER BY front, what",
-        *values,
-    )
-    if not old:
-        return
-    session.run("DELETE FROM ledger WHERE hour > ? AND hour < ?", *values)
-    session.many(_ADD, [(front, 0, what, int(total)) for front, what, total in old])
+def condense(session: Session, now: float) -> None:
+    """Add the hours older than `HOURS` days up to days, and what is older than `DAYS` days to the
+    hour 0 of each front: totals stay as they are, and few rows are left.
+    """
+    for age, where in ((HOURS, f"hour % {DAY} <> 0"), (DAYS, "hour > 0")):
+        before = int(now // DAY - age) * DAY
+        old = session.rows(
+            f"DELETE FROM ledger WHERE {where} AND hour < ? RETURNING front, hour, what, total",  # noqa: S608
+            before,
+        )
+        sums: Counter[tuple[str, int, str]] = Counter()
+        for front, hour, what, total in old:
+            sums[front, hour // DAY * DAY if age == HOURS else 0, what] += total
+        session.many(_ADD, [(*key, total) for key, total in sorted(sums.items())])
 
 
 def note_backlog(session: Session, front: str, oldest: float) -> None:
@@ -82,7 +87,9 @@ def oldest_backlog(session: Session, within: float) -> float | None:
 
 
 def totals(session: Session, since: float = 0.0) -> dict[str, int]:
-    """Return the sum of each count over all fronts, since the hour of a moment in Unix seconds."""
+    """Return the sum of each count over all fronts, since the hour of a moment in Unix seconds; of
+    one older than `HOURS` days, since the next midnight UTC.
+    """
     hour = int(since // HOUR) * HOUR
     rows = session.rows(
         "SELECT what, CAST(sum(total) AS BIGINT) FROM ledger WHERE hour >= ? GROUP BY what", hour

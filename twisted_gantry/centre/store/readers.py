@@ -1,5 +1,6 @@
 """Questions to the database beside the writer, on connections of their own that only read."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ from twisted_gantry.net.threads import ThreadClass
 T = TypeVar("T")
 
 THREADS = 3
+AFTER_FAILURE = 1.0
+"""Seconds in which questions fail at once, after the database could not be reached."""
 MOST = 500
 """Questions that wait or are under way; more fail at once."""
 
@@ -19,8 +22,9 @@ MOST = 500
 class Readers:
     """Connections are made when they are needed, and kept."""
 
-    def __init__(self, engine: Engine, reactor: Any) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine, reactor: Any, seconds: Callable[[], float]) -> None:
+        self._engine, self._seconds = engine, seconds
+        self._not_before = 0.0  # of a new connection, after one that failed
         self._threads = ThreadClass(reactor, "centre-reader", THREADS)
         self._idle: list[Connection] = []
         self._asked = 0
@@ -62,7 +66,7 @@ class Readers:
         try:
             connection = self._idle.pop()
         except IndexError:
-            connection = self._engine.connect(read_only=True)
+            connection = self._connect()
         try:
             result = connection.transaction(job)
         except Exception as error:
@@ -77,6 +81,15 @@ class Readers:
             raise
         self._give_back(connection)
         return result
+
+    def _connect(self) -> Connection:
+        if self._seconds() < self._not_before:
+            raise NotStored("the database cannot be reached")
+        try:
+            return self._engine.connect(read_only=True)
+        except Exception:
+            self._not_before = self._seconds() + AFTER_FAILURE
+            raise
 
     def _give_back(self, connection: Connection) -> None:
         if self._closed:

@@ -11,7 +11,7 @@ from twisted_gantry.centre.store import days, ledger, pictures
 from twisted_gantry.centre.store.days import DAY, day_of
 
 YEAR = 366
-"""Days for which alarms, incidents, the audit and hours of the ledger are kept."""
+"""Days for which alarms, incidents and the audit are kept."""
 SLICE = 2000
 """Rows that one step removes."""
 AHEAD = 2
@@ -57,7 +57,7 @@ def step(session: Session, keep_days: int) -> bool:
     raw, year = now - keep_days * DAY, now - YEAR * DAY
     removed = [_remove(session, table, raw) for table in _RAW]
     removed += [_remove(session, table, year) for table in _YEARS]
-    ledger.condense(session, year)
+    ledger.condense(session, now)
     removed.append(pictures.trim(session, SLICE))
     return any(rows >= SLICE for rows in removed)
 

@@ -52,7 +52,7 @@ class ReportStore:
         self._lanes = Lanes(limits.room, seconds)
         self._guard = DiskGuard(limits.usage, seconds)
         self._writer = Writer(engine, filing, self._lanes, self._guard, reactor, seconds)
-        self._readers = Readers(engine, reactor)
+        self._readers = Readers(engine, reactor, seconds)
         self._looks = GuardedLoop(reactor, self._look, "looking for reports that wait too long")
         self._closed: Deferred[None] | None = None
         self._closing_since = 0.0

@@ -93,9 +93,19 @@ class Writer:
                     break
                 self._lanes.pause(BACK_OFF[min(self._failures, len(BACK_OFF)) - 1])
                 continue
-            self._step()
+            try:
+                self._step()
+            except Exception:
+                self._recover()
             if self._closing and self._lanes.empty:
                 break
+        self._drop()
+
+    def _recover(self) -> None:
+        """Go on after a mistake of this program: what it was for is not stored."""
+        _log.failure("The writer of the store failed")
+        error = NotStored("a mistake of the program")
+        self._finish([(item, error) for item in self.under_way], self._seconds())
         self._drop()
 
     def _step(self) -> None:
