@@ -27,6 +27,7 @@ from twisted_gantry.net.http.server import Limits, bounded_site
 from twisted_gantry.wire import centre_api as api
 from twisted_gantry.wire import centre_orders as orders
 from twisted_gantry.wire.etc.controls import CONTROLS
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
 from twisted_gantry.wire.local_api import ErrorDetail
 
 reactor: Any = _reactor
@@ -218,7 +219,8 @@ class Fake:
             moment = at(self._province.now - 60 - back * 300)
             method = ("cabinetStatusUpdate", "computerStatusUpdate")[back % 2]
             if argument(request, "method") in ("", method):
-                body = {"gantryId": name, "method": method, method: (_BODY, _COMPUTERS)[back % 2]}
+                fields = {FIELDS_KEY[Method(method)]: (_BODY, _COMPUTERS)[back % 2]}
+                body = {"gantryId": name, "method": method, **fields}
                 found.append(api.ReportOfGantry(method, moment, moment, back % 9 == 4, body))
         page, after = _page(request, found)
         return respond(request, api.ReportsOfGantry(page, after))

@@ -10,7 +10,9 @@ import { valueGroups } from "./values.js";
 
 const PERIOD = 30_000;
 const LOOKED = 8; // newest reports of a method that are looked at for values of each cabinet
-const METHODS = ["cabinetStatusUpdate", "computerStatusUpdate"];
+// The methods, and the member of a body that has their fields (the ETC document, sections 2.1 and 3.1).
+const FIELDS = { cabinetStatusUpdate: "cabinetStatus", computerStatusUpdate: "computerStatus" };
+const METHODS = Object.keys(FIELDS);
 const LISTED = 20;
 
 // Return `{values, list, draw, stop, doors}`: two sections; `doors(listener)` is told the times at
@@ -93,7 +95,7 @@ export function reportPanel(app, id) {
 function newest(reports) {
   const found = new Map();
   for (const report of reports) {
-    const content = report.body?.[report.method];
+    const content = report.body?.[FIELDS[report.method]];
     if (content === undefined || content === null) continue;
     const id = Array.isArray(content) ? "" : String(content.id ?? "");
     const key = `${report.method} ${id}`;
