@@ -22,7 +22,8 @@ TABLES: tuple[str, ...] = (
     """CREATE TABLE orders (
         id {id}, command TEXT NOT NULL, gantry TEXT NOT NULL, road TEXT NOT NULL,
         state TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, message_zh TEXT NOT NULL,
-        result TEXT, owner TEXT NOT NULL, stamp {int} NOT NULL, lapses {real} NOT NULL,
+        result TEXT, owner TEXT NOT NULL DEFAULT '', stamp {int} NOT NULL DEFAULT 0,
+        lapses {real} NOT NULL DEFAULT 0,
         asked {real} NOT NULL, expires {real} NOT NULL, sent_at {real}, ended_at {real},
         UNIQUE (command, gantry))""",
     "CREATE UNIQUE INDEX orders_under_way ON orders (gantry) WHERE state = 'sent'",
@@ -160,9 +161,8 @@ def place(
     if not made:
         return known(session, who, request, digest) or command
     session.many(
-        "INSERT INTO orders (command, gantry, road, state, code, message, message_zh, result,"
-        " owner, stamp, lapses, asked, expires, sent_at, ended_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, NULL, '', 0, 0, ?, ?, NULL, ?)",
+        "INSERT INTO orders (command, gantry, road, state, code, message, message_zh, asked,"
+        " expires, ended_at) {rows:text,text,text,text,text,text,text,real,real,real}",
         (_placed(command, each, now, now + expiry) for each in orders),
     )
     return command
