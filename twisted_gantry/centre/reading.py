@@ -1,12 +1,15 @@
 """What a report tells: the conditions that hold, by subject, and how long the batteries last.
 
-A clean report of a cabinet is recognised by the exact spellings of its flags, without an object a
-field. All others are read leniently by `wire/etc/uploads.py`: a condition that cannot be read is
-unknown, which neither raises nor clears its alarm. A row or a device that is gone clears.
+A group of a cabinet's report without any fault is recognised by the exact spellings of its flags,
+without an object a field. All others are read leniently by `wire/etc/uploads.py`: a condition that
+cannot be read is unknown, which neither raises nor clears its alarm. A row or a device that is gone
+clears.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from twisted_gantry.centre.model import Told
@@ -26,8 +29,10 @@ from twisted_gantry.wire.etc.uploads import (
     GROUPS,
     MAX_ROWS,
     RUNNING_STATES,
+    GroupShape,
     GroupUpload,
     Readings,
+    decode_group,
     decode_upload,
     reports_of,
 )
@@ -54,8 +59,8 @@ def told(method: Method | str, fields: Any) -> tuple[Told, ...]:
     numbers as text or not. Never raises: what cannot be read makes its conditions unknown.
     """
     if method == Method.CABINET_STATUS:
-        clean = _clean(fields)
-        return (clean,) if clean is not None else read_cabinets(fields)
+        plain = _read_plain(fields)
+        return (plain,) if plain is not None else read_cabinets(fields)
     return _computers(fields) if method == Method.COMPUTER_STATUS else ()
 
 
@@ -98,9 +103,7 @@ def clean_checks(group: str) -> tuple[CleanCheck, ...]:
     )
 
 
-_ARRAYS = tuple((g.key, clean_checks(g.name)) for g in GROUPS.values() if g.is_array)
-_OBJECTS = tuple((g.key, clean_checks(g.name)) for g in GROUPS.values() if not g.is_array)
-_WITHOUT_SPD = tuple(each for each in _ARRAYS if each[0] != GROUPS["thunder_spd"].key)
+_CHECKS = tuple((shape, clean_checks(shape.name)) for shape in GROUPS.values())
 _MAINS, _SPD = GROUPS["elec"].key, GROUPS["thunder_spd"].key
 DEAD_V = LOST_PHASE * NOMINAL_VOLTAGE
 _NOTHING: frozenset[str] = frozenset()
@@ -109,37 +112,53 @@ UNTOLD_SPD = frozenset(e.name for e in CONDITIONS if e.group == "thunder_spd" an
 PLAIN_ID = re.compile(r"[1-9][0-9]{0,8}")
 
 
-def _clean(fields: Any) -> Told | None:
-    """Return what a report without any fault tells, None for one that must be looked at."""
-    try:
-        if PLAIN_ID.fullmatch(fields["id"]) is None:
-            return None
-        has_spd = _SPD in fields
-        for key, checks in _ARRAYS if has_spd else _WITHOUT_SPD:
-            rows = fields[key]
-            if type(rows) is not list or len(rows) > MAX_ROWS:
-                return None
-            for row in rows:
-                if not _all_clean(row, checks):
-                    return None
-        for key, checks in _OBJECTS:
-            if not _all_clean(fields[key], checks):
-                return None
-        if not all(map(_alive, fields[_MAINS])):
-            return None
-        strikes = strikes_of(row.get(_COUNT.key) for row in fields[_SPD]) if has_spd else None
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+def _read_plain(fields: Any) -> Told | None:
+    """Return what a report with a plain id tells; None for any other. Groups without a fault are
+    recognised, the others are read as `read_cabinets` does.
+    """
+    which = fields.get("id") if isinstance(fields, dict) else None
+    if not isinstance(which, str) or PLAIN_ID.fullmatch(which) is None:
         return None
-    on_battery = False if fields["ups"] else None
-    unknown = _NOTHING if has_spd else UNTOLD_SPD
-    return Told(f"cabinet-{fields['id']}", _NOTHING, unknown, None, on_battery, strikes)
+    odd = {shape.name for shape, checks in _CHECKS if not _is_clean(fields, shape, checks)}
+    if "elec" in odd:
+        odd.add("ups")  # without mains the battery minutes count
+    groups = {
+        shape.name: decode_group(
+            {shape.key: readable_text(fields.get(shape.key))}, shape, Counter()
+        )
+        for shape, _ in _CHECKS
+        if shape.name in odd
+    }
+    told = _cabinet(f"cabinet-{which}", groups)
+    on_battery, strikes = told.on_battery, told.strikes
+    if "ups" not in odd:
+        on_battery = False if fields["ups"] else None
+    if "thunder_spd" not in odd:
+        strikes = strikes_of(row.get(_COUNT.key) for row in fields[_SPD])
+    return replace(told, on_battery=on_battery, strikes=strikes)
+
+
+def _is_clean(fields: Any, shape: GroupShape, checks: tuple[CleanCheck, ...]) -> bool:
+    """Tell whether a group is there, and nothing is wrong in it."""
+    try:
+        group = fields[shape.key]
+        if not shape.is_array:
+            return _all_clean(group, checks)
+        if type(group) is not list or len(group) > MAX_ROWS:
+            return False
+        for row in group:
+            if not _all_clean(row, checks):
+                return False
+        return shape.key != _MAINS or all(map(_alive, group))
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        return False
 
 
 def _all_clean(row: Any, checks: tuple[CleanCheck, ...]) -> bool:
-    for key, clean in checks:  # noqa: SIM110 (a generator costs as much as the look-ups)
+    for key, clean in checks:
         if row[key] not in clean:
             return False
-    return True
+    return type(row) is dict
 
 
 _COUNT = next(e for e in GROUPS["thunder_spd"].fields if e.name == "lightning_count")
@@ -185,19 +204,23 @@ def read_cabinets(fields: Any) -> tuple[Told, ...]:
     return tuple(found.values())
 
 
+_NO_ROWS = GroupUpload({})
+
+
 def _cabinet(name: str, groups: Mapping[str, GroupUpload]) -> Told:
+    """Return what groups tell; in one that is not given nothing is wrong."""
     raised, unknown = set(), set()
     said = {key: _Said.of(key, group) for key, group in groups.items()}
     for each in CONDITIONS:
-        if not each.field and not said[each.group].texts:
-            continue  # lightning
+        if each.group not in groups or not (each.field or said[each.group].texts):
+            continue  # the latter is lightning
         holds = _holds(each, groups[each.group], said[each.group])
         if holds is None:
             unknown.add(each.name)
         elif holds:
             raised.add(each.name)
-    on_battery, minutes = _batteries(groups["ups"], "mains-abnormal" in raised)
-    strikes = _strikes(groups["thunder_spd"])
+    on_battery, minutes = _batteries(groups.get("ups", _NO_ROWS), "mains-abnormal" in raised)
+    strikes = _strikes(groups.get("thunder_spd", _NO_ROWS))
     return Told(name, frozenset(raised), frozenset(unknown), minutes, on_battery, strikes)
 
 

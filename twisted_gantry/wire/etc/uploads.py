@@ -278,14 +278,15 @@ def decode_upload(fields: Any) -> CabinetUpload:
     """Read a `cabinetStatus`, numbers as text. Raises BadMessage only if it lacks an id."""
     odd: Counter[str] = Counter()
     which = upload_id(fields)
-    groups = {name: _group(fields, shape, odd) for name, shape in GROUPS.items()}
+    groups = {name: decode_group(fields, shape, odd) for name, shape in GROUPS.items()}
     return CabinetUpload(which, groups, +odd)
 
 
 _QUALITIES = {sentinel.value: quality for quality, sentinel in SENTINELS.items()}
 
 
-def _group(fields: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
+def decode_group(fields: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> GroupUpload:
+    """Read one group of a `cabinetStatus`, numbers as text; faults are counted in `odd`."""
     given = fields.get(shape.key)
     if given is None:
         if shape.name not in _OPTIONAL:
