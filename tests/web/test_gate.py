@@ -595,6 +595,7 @@ class TestForged:
             {"Content-Type": "application/json"},
             {"Content-Type": "Application/JSON ; charset=utf-8"},
             {"Content-Type": "application/x-www-form-urlencoded"},
+            {**OWN, "Content-Type": "text/csv"},
             {
                 "Content-Type": "application/json",
                 "Origin": "http://127.0.0.1:8080",

@@ -21,7 +21,8 @@ const FIRST = 30; // gantries without mains that the first view asks for
 
 let asking = false;
 let askedAt = -Infinity;
-let wholeAt = performance.now(); // when every gantry was asked for, or will come by the stream
+// When every gantry was asked for; at first the stream has some seconds to bring them.
+let wholeAt = performance.now() - WHOLE_PERIOD + LOOK_PERIOD;
 let live = false; // whether the stream is there
 let told = []; // what it told while an answer was on its way, which may be older
 let drawing = 0;

@@ -11,7 +11,7 @@ import { alarmName, gantryName, minutes, percent } from "./words.js";
 const LEAST = 5; // pixels of a cell
 const MOST = 44;
 const ROOMY = 26; // pixels from which a cell holds minutes
-const NAME = 5.2; // rem before each road, as in cells.css
+const NAME = 5.8; // rem before each road, as in cells.css
 
 export const wall = () => cells("wall", (row, all, { pixels }) => {
   sync(row, all, (each) => each.id, build, (cell, each) => fill(cell, each, pixels));

@@ -160,7 +160,8 @@ export function commandForm(app) {
 
   const called = (order) => caller(methods)(order);
   const loaded = app.api.get("api/v1/commands/methods", { quiet: true }).then((answer) => {
-    methods = answer.methods;
+    // What hurts nobody stands first: nothing dangerous is chosen unless a person does.
+    methods = answer.methods.sort((a, b) => Number(Boolean(a.endangers)) - Number(Boolean(b.endangers)));
     what.input.replaceChildren(...methods.map((each, place) =>
       new Option(`${inLanguage([each.en, each.zh]) || each.method}${each.endangers ? " ▲" : ""}`, String(place))));
     shape();

@@ -9,7 +9,7 @@ import { incidents, minutesLeft } from "./known.js";
 import { stack } from "./stack.js";
 import { alarmName, learnNames, minutes, place } from "./words.js";
 
-const ROW = () => (innerWidth <= 640 ? 5.8 : 4.1); // rem, as in centre.css
+const ROW = () => (innerWidth <= 640 ? 5.8 : 4.5); // rem, as in centre.css
 
 // Return `{nodes, draw, stop}`.
 export function incidentList() {

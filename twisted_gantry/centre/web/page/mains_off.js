@@ -8,7 +8,7 @@ import { stack } from "./stack.js";
 import { gantryName, minutes, place } from "./words.js";
 
 const ROW = () => 2.6; // rem
-const FULL = 240; // minutes that fill the bar
+const FULL = 480; // minutes that fill the bar
 const SHORT = 30;
 const LOW = 60;
 

@@ -29,5 +29,7 @@ function build([road]) {
 
 function fill(item, [, { counts, worst, total }]) {
   mark(item.firstElementChild, "state", worst);
-  write(item.parts.share, text.wellOf(percent(counts.well, total)));
+  write(item.parts.share, percent(counts.well, total));
+  const said = `${item.firstElementChild.firstElementChild.textContent} ${text.wellOf(percent(counts.well, total))}`;
+  if (item.firstElementChild.title !== said) item.firstElementChild.title = said;
 }

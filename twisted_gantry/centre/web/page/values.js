@@ -1,5 +1,6 @@
 // What the groups of a report say, in words: names, units, codes of the ETC document.
 
+import { size } from "./shared/format.js";
 import { inLanguage, words } from "./shared/language.js";
 import { MANAGE } from "./texts_manage.js";
 
@@ -43,6 +44,9 @@ const MEMBERS = {
   lightningCount: [["Strikes", "雷击次数"], ""],
   cpuUsage: [["CPU", "CPU"], "%"], memoryUsage: [["Memory", "内存"], "%"], sysDiskUsage: [["System disk", "系统盘"], "%"],
   dataDiskUsage: [["Data disk", "数据盘"], "%"], netUsage: [["Network", "网络"], "%"],
+  sysDiskSize: [["System disk size", "系统盘容量"], "KiB"], dataDiskSize: [["Data disk size", "数据盘容量"], "KiB"],
+  memorySize: [["Memory size", "内存容量"], "KiB"],
+  isMonitorComputer: [["Monitors", "监测计算机"], YES], isMainComputer: [["Main computer", "主用计算机"], YES],
   cpuTemperature: [["CPU temperature", "CPU 温度"], "°C"], ip: [["Address", "地址"], ""],
 };
 // A rectifier's output feeds the load; that of a UPS is its battery's discharge.
@@ -77,6 +81,9 @@ function line(key, name, value) {
   if (typeof kind === "object") {
     const found = Object.hasOwn(kind, said) ? kind[said] : [said, said, ""];
     return { label: inLanguage(own), said: inLanguage(found), tone: found[2] };
+  }
+  if (kind === "KiB" && Number.isFinite(Number(said))) {
+    return { label: inLanguage(own), said: size(Number(said) * 1024), tone: "" };
   }
   return { label: inLanguage(own), said: `${said} ${kind}`.trim(), tone: "" };
 }
