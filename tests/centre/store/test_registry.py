@@ -183,3 +183,16 @@ async def test_refusals_are_bounded(store: InlineStore, monkeypatch: pytest.Monk
     for roads, names in ((["G2"], ["G3"]), (["G9"], [])):
         of_roads = await store.read(partial(refusals.latest, roads=roads))
         assert [each.gantry for each in of_roads] == names
+
+
+async def test_an_eq_sn_moves_within_one_change(store: InlineStore) -> None:
+    """From a gantry that gives it up to one behind it; two cannot have it: then none changes."""
+    put = partial(stored.put, sealing=SEALING)
+    await store.write(partial(put, given=[Gantry("G1", eq_sn="S1"), Gantry("G2")]))
+    await store.write(partial(put, given=[Gantry("G1"), Gantry("G2", eq_sn="S1")]))
+    assert [each.eq_sn for each in await store.read(stored.gantries)] == ["", "S1"]
+    with pytest.raises(NotRegistered, match="S1"):
+        await store.write(partial(put, given=[Gantry("G1", "new"), Gantry("G3", eq_sn="S1")]))
+    with pytest.raises(NotRegistered, match="S9"):
+        await store.write(partial(put, given=[Gantry("G1", eq_sn="S9"), Gantry("G3", eq_sn="S9")]))
+    assert [each.id for each in await store.read(stored.gantries)] == ["G1", "G2"]

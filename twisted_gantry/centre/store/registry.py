@@ -5,7 +5,8 @@ counter is locked until then. Caches ask for what is newer than the version that
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from typing import Any
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Gantry, Row
@@ -142,17 +143,52 @@ def put(session: Session, given: Iterable[Gantry], sealing: Sealing) -> None:
     _put(session, given, sealing, _next_version(session))
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What the database has of a gantry, its secrets sealed."""
+
+    id: str
+    eq_sn: str
+    auth: bytes | None
+    api_key: bytes | None
+
+
 def _put(session: Session, given: Iterable[Gantry], sealing: Sealing, changed: int) -> None:
-    for each in given:
+    """Look once, and write with one statement for all: a file brings thousands of gantries."""
+    wanted = list(given)
+    for each in wanted:
         if not 0 < len(each.id) <= LONGEST_ID or not same(each.id):
             raise NotRegistered(f"an id has 1 to {LONGEST_ID} characters; it is {each.id[:40]!r}")
         _check_secret("auth", each.auth)
         _check_secret("apiKey", each.api_key)
-        kept = gantry(session, each.id)
-        known = each if kept is None else replace(each, id=kept.id)
-        _check_eq_sn(session, known)
-        session.run(_PUT, *_row(session, known, sealing), same(known.id), changed)
-        session.run("DELETE FROM gantries_removed WHERE id = ?", known.id)
+    kept = _kept(session, wanted)
+    numbers = [each.eq_sn for each in wanted if each.eq_sn]
+    holders: dict[str, str] = dict(
+        session.rows("SELECT eq_sn, id FROM gantries WHERE eq_sn {in}", numbers)
+    )
+    rows = []
+    for each in wanted:
+        key = same(each.id)
+        old = kept.get(key, _Kept(each.id, "", None, None))
+        if holders.get(old.eq_sn) == old.id:
+            del holders[old.eq_sn]
+        if each.eq_sn and holders.setdefault(each.eq_sn, old.id) != old.id:
+            raise NotRegistered(f"eqSN {each.eq_sn[:40]!r} is that of {holders[each.eq_sn]}")
+        row = _row(each, old, sealing)
+        now = dict(zip(NAMES, row, strict=True))
+        kept[key] = _Kept(old.id, each.eq_sn, now["auth"], now["api_key"])
+        rows.append((*row, key, changed))
+    session.many(_PUT, rows)
+    ids = [each.id for each in kept.values()]
+    session.run("DELETE FROM gantries_removed WHERE id {in}", ids)
+
+
+def _kept(session: Session, given: Iterable[Gantry]) -> dict[str, _Kept]:
+    rows = session.rows(
+        "SELECT same, id, eq_sn, auth, api_key FROM gantries WHERE same {in}",
+        [same(each.id) for each in given],
+    )
+    return {row[0]: _Kept(*row[1:]) for row in rows}
 
 
 def remove(session: Session, gantry_id: str) -> bool:
@@ -202,20 +238,12 @@ def _check_secret(name: str, secret: Secret | None) -> None:
         raise NotRegistered(f"{name} has {LONGEST_CODE} characters at most, and no blanks around")
 
 
-def _check_eq_sn(session: Session, given: Gantry) -> None:
-    taken = given.eq_sn and session.rows(
-        "SELECT id FROM gantries WHERE eq_sn = ? AND id <> ?", given.eq_sn, given.id
-    )
-    if taken:
-        raise NotRegistered(f"eqSN {given.eq_sn[:40]!r} is that of {taken[0][0]}")
-
-
-def _row(session: Session, given: Gantry, sealing: Sealing) -> list[object]:
-    values: list[object] = [getattr(given, name) for name in NAMES]
+def _row(given: Gantry, kept: _Kept, sealing: Sealing) -> list[Any]:
+    """Return the values of `NAMES`; the id is spelt as before."""
+    values: list[Any] = [getattr(given, name) for name in NAMES]
+    values[NAMES.index("id")] = kept.id
     values[NAMES.index("pending")] = int(given.pending)
-    found = session.rows("SELECT auth, api_key FROM gantries WHERE id = ?", given.id)
-    kept = found[0] if found else (None, None)
-    for name, old in zip(("auth", "api_key"), kept, strict=True):
+    for name, old in (("auth", kept.auth), ("api_key", kept.api_key)):
         secret: Secret | None = getattr(given, name)
         sealed = old if secret is None else sealing.seal(secret) if secret.reveal() else None
         values[NAMES.index(name)] = sealed

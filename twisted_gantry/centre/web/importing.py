@@ -7,7 +7,7 @@ from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.sheet import Cells, NoTable, rows_of
 from twisted_gantry.centre.store import audit, registry
-from twisted_gantry.centre.store.registry import same
+from twisted_gantry.centre.store.registry import NotRegistered, same
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY, Column, wrong_entry
@@ -58,7 +58,10 @@ class Importing:
         if dry_run:
             plan = await self._store.read(lambda session: self._plan(session, call.scope, read))
         else:
-            plan = await self._store.write(lambda session: self._write(session, call, read))
+            try:
+                plan = await self._store.write(lambda session: self._write(session, call, read))
+            except NotRegistered as error:
+                raise HttpError(400, "bad-rows", str(error)) from None
         return _told(call, plan, dry_run=dry_run)
 
     def _write(self, session: Session, call: Call, read: _Read) -> "_Plan":
