@@ -400,6 +400,13 @@ class Fake:
             ),
         )
 
+    @app.route("/api/v1/refusals", methods=["GET"])
+    def refusals(self, request: Request) -> bytes:
+        moment = at(self._province.now - 20)
+        name = argument(request, "gantry") or "G999999"
+        found = api.RefusedView(name, "192.0.2.7", "1004", "the digest is wrong", 7, moment, moment)
+        return respond(request, api.RefusedList([found]))
+
     @app.route("/api/v1/cards", methods=["GET"])
     def cards(self, request: Request) -> bytes:
         moment = at(self._province.now)

@@ -160,6 +160,7 @@ def test_a_gantry(tab: Tab, centre: Played) -> None:
     values = page.locator(".value-box").first
     expect(values).to_contain_text("ago")
     expect(values).to_contain_text("reading failed")
+    expect(page.locator(".refusals")).to_contain_text("the digest is wrong")
     alarm = page.locator("[data-alarm='cabinet-1.mains-abnormal']")
     alarm.locator(tab.action("shelve")).click()
     page.click(f"dialog {tab.action('confirm')}")
@@ -179,3 +180,11 @@ def test_old_looks_old(tab: Tab) -> None:
     assert "has not answered since" in tab.headline()
     tab.offline(False)
     page.wait_for_selector("body:not(.old) #link[data-state=online]", timeout=20_000)
+
+
+def test_without_the_stream(tab: Tab) -> None:
+    """A page that gets no stream asks, and has every gantry all the same."""
+    tab.allow("stream|ERR_FAILED")
+    tab.page.route("**/api/v1/stream", lambda route: route.abort())
+    page = tab.open("/gantries")
+    expect(page.locator(".matches")).to_have_text("3000 of 3000", timeout=20_000)

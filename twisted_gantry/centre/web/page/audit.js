@@ -6,6 +6,7 @@ import { words } from "./shared/language.js";
 import { me } from "./shared/roles.js";
 import { subscribe } from "./shared/telling.js";
 import { exporter } from "./alarms.js";
+import { refusalPanel } from "./refusals.js";
 import { page, pages, table } from "./table.js";
 import { MANAGE } from "./texts_manage.js";
 
@@ -26,6 +27,7 @@ export function mount(root, params, app) {
     hide(entries.node, answer.entries.length === 0);
     entries.fill(answer.entries);
   }, PERIOD);
+  const refused = refusalPanel(app);
   const people = table(t.users, [t.person, t.role, t.roadsHead, t.secret], (each) => each.name, (each) => [
     each.name === me.name ? `${each.name} (${t.you})` : each.name, t.roles[each.role] ?? each.role,
     each.roads === null ? t.allRoads : each.roads.join(", "),
@@ -50,8 +52,8 @@ export function mount(root, params, app) {
     make("li", "work", make("span", "where", t.whats[each]), exporter(app, each))));
   root.append(make("div", "columns wide-left",
     make("section", "panel", make("div", "title-row", make("h2", "", t.auditTitle)), empty, entries.node, list.node),
-    make("div", "column", make("section", "panel", make("div", "title-row", make("h2", "", t.exports)), tables), users)));
-  ends = [subscribe(draw), list.load.stop, () => { over = true; }];
+    make("div", "column", make("section", "panel", make("div", "title-row", make("h2", "", t.exports)), tables), users, refused.node)));
+  ends = [subscribe(draw), list.load.stop, refused.stop, () => { over = true; }];
   draw();
 }
 

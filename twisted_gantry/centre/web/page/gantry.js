@@ -10,6 +10,7 @@ import { endMaintenance, maintain } from "./care.js";
 import { channelPanel } from "./channels.js";
 import { known, minutesLeft, noteGantry } from "./known.js";
 import { picturePanel } from "./pictures.js";
+import { refusalPanel } from "./refusals.js";
 import { approve, editGantry, removeGantry } from "./registry_forms.js";
 import { reportPanel } from "./reports.js";
 import { stateOf } from "./states.js";
@@ -33,12 +34,13 @@ export function mount(root, { gantry: id }, app) {
     (each) => each.clearedAt !== null);
   const reports = reportPanel(app, id);
   const channels = channelPanel(app, id);
+  const refused = refusalPanel(app, id);
   const picture = picturePanel(app, id, reports);
   const section = (title, ...nodes) => make("section", "panel", make("div", "title-row", make("h2", "", title)), ...nodes);
   root.append(missing,
     make("div", "gantry-head card", make("div", "head", part.chip, part.name), part.when, part.care, act.node),
     make("div", "columns",
-      make("div", "column", section(t.activeAlarms, ...alarms.nodes), reports.values, section(t.pastAlarms, ...past.nodes)),
+      make("div", "column", section(t.activeAlarms, ...alarms.nodes), refused.node, reports.values, section(t.pastAlarms, ...past.nodes)),
       make("div", "column", section(t.facts, list), channels.node, picture.node, reports.list)));
 
   function draw() {
@@ -77,7 +79,7 @@ export function mount(root, { gantry: id }, app) {
     app.api.get(`api/v1/gantries/${encodeURIComponent(id)}`, { quiet: true })
       .then((gantry) => { noteGantry(gantry); draw(); }, () => hide(missing, false));
   }
-  ends = [subscribe(look), alarms.load.stop, past.load.stop, reports.stop, channels.stop, act.stop];
+  ends = [subscribe(look), alarms.load.stop, past.load.stop, reports.stop, channels.stop, refused.stop, act.stop];
   draw();
 }
 
