@@ -97,9 +97,28 @@ async def test_a_process_that_died_is_missed(memory: InlineStore, clock: ManualC
     await centre.live(MISSED, "worker-1")
     assert await centre.look() == {"process.front-1", "centre.no-front"}
     clock.advance(FORGOTTEN)
-    await centre.beat("worker-1")
-    await centre.look()
+    await centre.live(MISSED + 10, "worker-1")
     assert await centre.look() == set()
+
+
+async def test_an_outage_of_the_database_is_no_death(
+    memory: InlineStore, clock: ManualClock
+) -> None:
+    """Nobody is missed for what nobody could tell; one that stays away is, a minute later."""
+    centre = Centre(clock, memory)
+    await centre.live(100, "front-1", "worker-1")
+    for away in (50, 3600):
+        clock.advance(away)
+        await centre.beat("worker-1")
+        clock.advance(5)
+        assert "process.front-1" not in await centre.look()
+        await centre.live(MISSED, "front-1", "worker-1")
+        assert await centre.look() == set()
+    clock.advance(3600)
+    await centre.live(MISSED, "worker-1")
+    assert "process.front-1" not in await centre.look()
+    await centre.live(10, "worker-1")
+    assert "process.front-1" in await centre.look()
 
 
 async def test_a_duty_that_nobody_does_is_a_fault(memory: InlineStore, clock: ManualClock) -> None:
@@ -144,6 +163,7 @@ async def test_an_old_backlog_is_a_fault(memory: InlineStore, clock: ManualClock
     """While reports come that are more than six hours late, and ten minutes longer."""
     centre = Centre(clock, memory)
     await centre.beat("front-1", "worker-1")
+    await centre.live(MISSED, "front-1", "worker-1")
     for ago, found in ((supervision.OLD - 10, set()), (supervision.OLD + 10, {"centre.backlog"})):
         oldest = clock.now() - ago
         await memory.write(partial(ledger.note_backlog, front="front-1", oldest=oldest))

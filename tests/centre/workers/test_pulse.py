@@ -132,8 +132,22 @@ def test_a_store_that_refuses_reports_is_told(process: Process) -> None:
     assert process.receiver.told == [("raised", [STORE])]
     [alarm] = process.receiver.got[0]["alarms"]
     assert "91 %" in alarm["message"]
-    assert alarm["messageZh"] == "数据库无法写入（host worker）：数据库磁盘已用91%"
+    assert alarm["messageZh"] == "数据库无法写入（worker worker-1）：数据库磁盘已用91%"
     assert process.stored() == set()
+
+
+def test_a_front_does_not_tell_of_an_outage_that_is_over(process: Process) -> None:
+    """The first sign of life after it has no fault of the store."""
+    process.start("front")
+    process.run(15)
+    process.store.down = True
+    process.run(100)
+    assert STORE in process.own
+    process.store.down = False
+    process.run(10)
+    [found] = fired(process.real.read(lambda s: s.rows("SELECT name FROM troubles")))
+    assert found == []
+    assert STORE not in process.own
 
 
 def test_a_front_whose_store_fails_does_not_serve(process: Process) -> None:

@@ -12,12 +12,14 @@ from twisted_gantry.centre.interfaces import Session
 TABLES: tuple[str, ...] = (
     """CREATE TABLE processes (
         name TEXT PRIMARY KEY, place TEXT NOT NULL, role TEXT NOT NULL, started {real} NOT NULL,
-        seen {real} NOT NULL, serving_since {real})""",
+        since {real} NOT NULL, seen {real} NOT NULL, serving_since {real})""",
 )
 
 BEAT = 10.0  # seconds between two signs of life
 MISSED = 60.0
 """Seconds without a sign of life after which a process counts as gone."""
+BREAK = 25.0
+"""Seconds between two signs of life that are a break: the process, or the database, was away."""
 FORGOTTEN = 7 * 86_400.0
 """Seconds after which a process that never came back was taken away."""
 
@@ -25,14 +27,16 @@ FORGOTTEN = 7 * 86_400.0
 @dataclass(frozen=True, slots=True)
 class Process:
     """A process: `name` is unique for each start, `place` is the same for each start of one service
-    on one computer. `role` is `all`, `front` or `worker`. Times are those of the database;
-    `serving_since` is None for one that takes no reports.
+    on one computer. `role` is `all`, `front` or `worker`. Times are those of the database; `since`
+    is when the signs of life began that had no break. `serving_since` is None for one that takes no
+    reports.
     """
 
     name: str
     place: str
     role: str
     started: float
+    since: float
     seen: float
     serving_since: float | None = None
 
@@ -42,14 +46,15 @@ def beat(session: Session, name: str, place: str, role: str, *, serves: bool) ->
     place of one that died there.
     """
     now = session.now()
-    since = now if serves else None
+    serving = now if serves else None
     session.run(
-        "INSERT INTO processes (name, place, role, started, seen, serving_since) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen, "
+        "INSERT INTO processes (name, place, role, started, since, seen, serving_since) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET seen = excluded.seen, "
+        "since = CASE WHEN processes.seen > ? THEN processes.since ELSE excluded.since END, "
         "serving_since = CASE WHEN excluded.serving_since IS NOT NULL AND processes.seen > ? "
         "THEN coalesce(processes.serving_since, excluded.serving_since) "
         "ELSE excluded.serving_since END",
-        *(name, place, role, now, now, since, now - MISSED),
+        *(name, place, role, now, now, now, serving, now - BREAK, now - MISSED),
     )
 
 
@@ -61,9 +66,16 @@ def leave(session: Session, name: str) -> None:
 def processes(session: Session) -> list[Process]:
     """Return all processes by name, those that are missed included."""
     rows = session.rows(
-        "SELECT name, place, role, started, seen, serving_since FROM processes ORDER BY name"
+        "SELECT name, place, role, started, since, seen, serving_since FROM processes ORDER BY name"
     )
     return [Process(*row) for row in rows]
+
+
+def watched(known: Iterable[Process], now: float) -> bool:
+    """Tell whether some process has lived without a break for long enough to miss another one: else
+    the database was away, or the centre has just begun.
+    """
+    return any(each.seen > now - BREAK and each.since <= now - MISSED for each in known)
 
 
 def missed(known: Iterable[Process], now: float) -> list[Process]:

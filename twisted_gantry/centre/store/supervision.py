@@ -15,9 +15,14 @@ _LATELY = 600.0  # seconds for which the latest late reports are looked at
 
 
 def look(session: Session, duties: Sequence[str]) -> None:
-    """Note what is wrong now, and forget processes that were replaced."""
+    """Note what is wrong now, and forget processes that were replaced. Right after an outage of the
+    database nothing is judged: what seems to be gone had no chance to tell that it lives.
+    """
+    processes.sweep(session)
     now, known = session.now(), processes.processes(session)
     living = [each for each in known if each.seen > now - MISSED]
+    if not processes.watched(known, now):
+        return
     found = [
         *_missed(processes.missed(known, now)),
         *_without_a_worker(session, duties, living, now),
@@ -26,21 +31,20 @@ def look(session: Session, duties: Sequence[str]) -> None:
     ]
     troubles.note(session, troubles.SHARED, found)
     troubles.end_of_gone(session, [each.name for each in living])
-    processes.sweep(session)
 
 
 def _missed(gone: Sequence[Process]) -> Iterator[Found]:
     for each in gone:
-        en = f"{each.place} gives no sign of life"
-        yield Found(f"process.{each.name}", CRITICAL, en, f"{each.place}进程无响应")
+        label = f"{each.role} {each.name}"
+        en, zh = f"{label} gives no sign of life", f"进程 {label} 无响应"
+        yield Found(f"process.{each.name}", CRITICAL, en, zh)
 
 
 def _without_a_worker(
     session: Session, duties: Sequence[str], living: Sequence[Process], now: float
 ) -> Iterator[Found]:
     """Find duties that nobody does, although a worker has been there for long enough."""
-    workers = [each.started for each in living if each.role != "front"]
-    if not workers or min(workers) > now - MISSED:
+    if not any(each.role != "front" and each.since <= now - MISSED for each in living):
         return
     held = {each.duty: each.until for each in leases.all_leases(session)}
     for duty in duties:

@@ -55,6 +55,11 @@ class Identity:
     role: str
 
     @property
+    def label(self) -> str:
+        """How people find the process: its role, and the name that has its computer."""
+        return f"{self.role} {self.name}"
+
+    @property
     def serves(self) -> bool:
         """Whether the process takes reports."""
         return self.role != "worker"
@@ -108,7 +113,9 @@ class Pulse(NamedService):
         for name, check in self._checks:
             self._own.put(name, check())
         trouble = self._store.trouble
-        told = [each for each in self._own if not self._tells_itself(each)]
+        # Of a store that takes this very sign of life only a front tells that it refuses reports.
+        tells = trouble is not None and not self._identity.works
+        told = [each for each in self._own if tells or each.name != STORE]
 
         def beat(session: Session) -> float:
             identity, serves = self._identity, self._identity.serves and trouble is None
@@ -129,10 +136,6 @@ class Pulse(NamedService):
         self._note_store(trouble)
         self._own.put(CLOCK, self._skewed(before, theirs, self._now()))
 
-    def _tells_itself(self, found: Found) -> bool:
-        """Tell whether this process itself calls people for a fault (`alone.py`)."""
-        return self._identity.works and found.name == STORE
-
     def _note_store(self, why: str | None) -> None:
         """Note why the store takes nothing, once that has lasted for `PATIENCE`; None: it does."""
         if why is None:
@@ -143,9 +146,9 @@ class Pulse(NamedService):
         if self._away_since is None:
             self._away_since = now
         if now - self._away_since >= PATIENCE:
-            place = self._identity.place
-            en = f"the database does not take reports ({place}): {why}"
-            zh = f"数据库无法写入（{place}）：{_WHY.chinese(why)}"
+            label = self._identity.label
+            en = f"the database does not take reports ({label}): {why}"
+            zh = f"数据库无法写入（{label}）：{_WHY.chinese(why)}"
             self._own.set(Found(STORE, CRITICAL, en, zh))
 
     def _skewed(self, before: float, theirs: float, after: float) -> Found | None:
@@ -153,7 +156,7 @@ class Pulse(NamedService):
         if before - MOST_SKEW <= theirs <= after + MOST_SKEW:
             return None
         ahead = theirs - (before + after) / 2
-        place, how = self._identity.place, "ahead of" if ahead > 0 else "behind"
-        en = f"the clock of the database is {abs(ahead):.0f} s {how} that of {place}"
-        zh = f"数据库时钟比{place}{'快' if ahead > 0 else '慢'}{abs(ahead):.0f}秒"
+        label, how = self._identity.label, "ahead of" if ahead > 0 else "behind"
+        en = f"the clock of the database is {abs(ahead):.0f} s {how} that of {label}"
+        zh = f"数据库时钟比 {label} {'快' if ahead > 0 else '慢'}{abs(ahead):.0f}秒"
         return Found(CLOCK, WARNING, en, zh)
