@@ -46,8 +46,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.long
 @pytest.mark.parametrize("editable", [False, True], ids=["wheel", "editable"])
-def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: bool) -> None:
-    """`twistd --help` lists gantry and gantry-twin, and gantryctl runs, however it is installed."""
+def test_twistd_lists_the_plugins(checkout: Path, tmp_path: Path, editable: bool) -> None:
+    """`twistd --help` lists all three plugins, and gantryctl runs, however it is installed."""
     place = tmp_path / "venv"
     run(sys.executable, "-m", "venv", "--without-pip", str(place))
     python = str(place / "bin" / "python")
@@ -68,7 +68,7 @@ def test_twistd_lists_both_plugins(checkout: Path, tmp_path: Path, editable: boo
     where = run(python, "-c", "import twisted_gantry as t; print(t.__file__)", PYTHONPATH=libraries)
     assert str(checkout if editable else place) in where
     lines = [line.split()[0] for line in shown.splitlines() if line.startswith("    gantry")]
-    assert lines == ["gantry", "gantry-twin"]
+    assert lines == ["gantry", "gantry-centre", "gantry-twin"]
     options = run(python, "-c", twistd, "gantry", "--help", PYTHONPATH=libraries)
     for option in ("--config=", "--demo", "--data=", "--web=", "--check"):
         assert option in options
