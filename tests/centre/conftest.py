@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.centre import postgres
+from tests.centre.scratch import Scratch
 from twisted_gantry.centre.store.inline import InlineStore, open_memory
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
@@ -47,3 +48,20 @@ def memory(clock: ManualClock, filing: Filing) -> Iterator[InlineStore]:
     opened = open_memory(clock.now, filing)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def one_database() -> Iterator[InlineStore]:
+    """A store in PostgreSQL for all tests that leave nothing behind."""
+    url = postgres.new_database()
+    opened = InlineStore(PostgresEngine(url), Filing("front-1"))
+    yield opened
+    opened.close()
+    postgres.drop_database(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def scratch(request: pytest.FixtureRequest) -> Scratch:
+    """Runs a job in each engine, and takes it back."""
+    name = "memory" if request.param == "sqlite" else "one_database"
+    return Scratch(request.getfixturevalue(name))

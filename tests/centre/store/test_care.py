@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.centre.scratch import Scratch
 from tests.centre.store import rows
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import care, mutes
@@ -12,7 +13,7 @@ from twisted_gantry.testing.clock import ManualClock
 MAINS, DOOR, SMOKE = "cabinet-1.mains-abnormal", "cabinet-1.front-door-open", "cabinet-1.smoke"
 
 
-async def test_what_people_do_to_alarms_and_incidents(store: InlineStore) -> None:
+def test_what_people_do_to_alarms_and_incidents(scratch: Scratch) -> None:
     """One alarm, or each open alarm of an incident, is acknowledged and shelved, and back."""
 
     def job(session: Session) -> None:
@@ -41,10 +42,10 @@ async def test_what_people_do_to_alarms_and_incidents(store: InlineStore) -> Non
             MAINS
         ]
 
-    await store.write(job)
+    scratch.run(job)
 
 
-async def test_what_cannot_be_changed_is_refused_by_name(store: InlineStore) -> None:
+def test_what_cannot_be_changed_is_refused_by_name(scratch: Scratch) -> None:
     """Each refusal has a code that programs may rely on."""
 
     def job(session: Session) -> None:
@@ -67,7 +68,7 @@ async def test_what_cannot_be_changed_is_refused_by_name(store: InlineStore) -> 
         road = mutes.place(road="G42")
         assert code(lambda: care.end_maintenance(session, road)) == "no-maintenance"
 
-    await store.write(job)
+    scratch.run(job)
 
 
 async def test_a_shelf_holds_over_the_end_of_the_alarm(
@@ -92,9 +93,7 @@ async def test_a_shelf_holds_over_the_end_of_the_alarm(
     assert await memory.read(lambda session: session.rows("SELECT * FROM mutes")) == []
 
 
-async def test_maintenance_covers_a_gantry_a_section_or_a_road(
-    store: InlineStore,
-) -> None:
+def test_maintenance_covers_a_gantry_a_section_or_a_road(scratch: Scratch) -> None:
     """Each kind of place covers its gantries; a window ends by a person, or in a week."""
 
     def job(session: Session) -> None:
@@ -117,7 +116,7 @@ async def test_maintenance_covers_a_gantry_a_section_or_a_road(
             assert care.end_maintenance(session, place) == made
         assert mutes.maintenance(session) == []
 
-    await store.write(job)
+    scratch.run(job)
 
 
 async def test_a_window_ends_in_time(memory: InlineStore, clock: ManualClock) -> None:

@@ -1,5 +1,6 @@
 """What people are to be told, of what the database has."""
 
+from tests.centre.scratch import Scratch
 from tests.centre.store import rows
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import care, mutes, troubles
@@ -16,7 +17,7 @@ def told(session: Session) -> dict[str, Notice]:
     return {each.name: each for each in NewsReader().read(session).notices}
 
 
-async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
+def test_an_incident_is_one_thing_to_tell(scratch: Scratch) -> None:
     """A regional failure is one notice with its gantries; smoke is told besides; late is not."""
 
     def job(session: Session) -> None:
@@ -58,10 +59,10 @@ async def test_an_incident_is_one_thing_to_tell(store: InlineStore) -> None:
         session.run("UPDATE gantries SET name = '沪蓉高速 K1+200' WHERE id = 'G3'")
         assert told(session)[f"incident-{own}"].zh == "G42 沪蓉高速 K1+200（G3）：前门打开"
 
-    await store.write(job)
+    scratch.run(job)
 
 
-async def test_people_are_not_called_for_what_they_muted_or_saw(store: InlineStore) -> None:
+def test_people_are_not_called_for_what_they_muted_or_saw(scratch: Scratch) -> None:
     """An incident is acknowledged or muted when all of it is; a new alarm in it is news."""
 
     def job(session: Session) -> None:
@@ -88,10 +89,10 @@ async def test_people_are_not_called_for_what_they_muted_or_saw(store: InlineSto
         assert found[name].muted
         assert not found[f"G1.{SMOKE}"].muted
 
-    await store.write(job)
+    scratch.run(job)
 
 
-async def test_what_is_muted_does_not_make_an_incident_critical(store: InlineStore) -> None:
+def test_what_is_muted_does_not_make_an_incident_critical(scratch: Scratch) -> None:
     """The severity is the worst of what people want to be called for."""
 
     def job(session: Session) -> None:
@@ -102,7 +103,7 @@ async def test_what_is_muted_does_not_make_an_incident_critical(store: InlineSto
         care.shelve(session, care.alarm(session, "G1", "cabinet-1.mains-abnormal"), 60.0, "Li")
         assert told(session)[f"incident-{which}"].severity == WARNING
 
-    await store.write(job)
+    scratch.run(job)
 
 
 async def test_an_incident_that_spreads_is_news(memory: InlineStore) -> None:
@@ -120,7 +121,7 @@ async def test_an_incident_that_spreads_is_news(memory: InlineStore) -> None:
     assert (alone.parts, two.parts, three.parts) == ((), ("G1", "G2"), ("G1", "G2", "G3"))
 
 
-async def test_an_incident_that_went_into_another_is_not_over(store: InlineStore) -> None:
+def test_an_incident_that_went_into_another_is_not_over(scratch: Scratch) -> None:
     """It is folded under the one that lives, over several steps, until that one is over."""
 
     def job(session: Session) -> None:
@@ -139,10 +140,10 @@ async def test_an_incident_that_went_into_another_is_not_over(store: InlineStore
         session.run("UPDATE alarms SET ended = ?", session.now())
         assert told(session) == {}
 
-    await store.write(job)
+    scratch.run(job)
 
 
-async def test_faults_of_the_centre_are_told(store: InlineStore) -> None:
+def test_faults_of_the_centre_are_told(scratch: Scratch) -> None:
     """Each process has its own; two with one fault have names of their own; what ends is gone."""
     clock = Found("centre.clock", WARNING, "the clock is wrong", "时钟偏差")
 
@@ -159,7 +160,7 @@ async def test_faults_of_the_centre_are_told(store: InlineStore) -> None:
         troubles.end_of_gone(session, ["one"])
         assert told(session) == {}
 
-    await store.write(job)
+    scratch.run(job)
 
 
 async def test_what_is_told_by_itself_waits_for_an_incident(

@@ -2,6 +2,7 @@
 
 from functools import partial
 
+from tests.centre.scratch import Scratch
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import leases, ledger, processes, supervision, troubles
 from twisted_gantry.centre.store.inline import InlineStore
@@ -64,7 +65,7 @@ async def test_serving_is_without_a_break(memory: InlineStore, clock: ManualCloc
     assert await centre.serving() == 390
 
 
-async def test_both_engines_keep_signs_of_life(store: InlineStore) -> None:
+def test_both_engines_keep_signs_of_life(scratch: Scratch) -> None:
     """A process serves from its first sign on, and is gone when it leaves."""
 
     def job(session: Session) -> None:
@@ -80,7 +81,7 @@ async def test_both_engines_keep_signs_of_life(store: InlineStore) -> None:
         supervision.look(session, DUTIES)
         assert processes.serving_since(session) is None
 
-    await store.write(job)
+    scratch.run(job)
 
 
 async def test_a_process_that_died_is_missed(memory: InlineStore, clock: ManualClock) -> None:

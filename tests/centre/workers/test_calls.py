@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.centre.scratch import Scratch
 from tests.centre.store import rows
 from tests.centre.workers.people import Entry, Receiver, Worker, entry, office
 from tests.support import TestClock, fired
@@ -216,7 +217,7 @@ def test_a_test_message_needs_no_worker(place: Place) -> None:
     assert failure.check(NotSent)
 
 
-async def test_both_engines_keep_messages(store: InlineStore) -> None:
+def test_both_engines_keep_messages(scratch: Scratch) -> None:
     """Messages wait in their order, are counted, and the newest refused ones are kept."""
     state = PlanState(last=5.0)
 
@@ -237,4 +238,4 @@ async def test_both_engines_keep_messages(store: InlineStore) -> None:
         assert (target.created, target.delivered, target.set_aside, target.queued) == (2, 1, 1, 0)
         assert target.last_delivered is not None
 
-    await store.write(job)
+    scratch.run(job)

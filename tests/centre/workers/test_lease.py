@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
 
 from tests.centre import postgres
+from tests.centre.scratch import Scratch
 from tests.centre.workers.people import Faulty
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job, Session
@@ -200,7 +201,7 @@ def test_a_holder_that_had_lost_the_duty_has_another_fence(place: Place) -> None
     hold(place, again)
 
 
-async def test_leases_go_by_the_clock_of_the_database(store: InlineStore) -> None:
+def test_leases_go_by_the_clock_of_the_database(scratch: Scratch) -> None:
     """Both engines give, renew, refuse and end leases by their own clock."""
 
     def job(session: Session) -> None:
@@ -219,7 +220,7 @@ async def test_leases_go_by_the_clock_of_the_database(store: InlineStore) -> Non
         with pytest.raises(NotHeld):
             leases.hold(session, again)
 
-    await store.write(job)
+    scratch.run(job)
 
 
 @pytest.mark.parametrize("fault", ["down", "hangs"])
