@@ -125,6 +125,9 @@ def test_a_gantry_cannot_be_moved_away(world: WebRig) -> None:
     assert world.ask("PUT", f"/gantries/{OTHER}", {"road": "G2"}, "gao").error == "no-such-gantry"
     assert world.ask("PUT", "/gantries/G2-new", {}, "gao").error == "other-road"
     assert world.ask("PUT", "/gantries/G2-new", {"road": "G2"}, "gao").status == 200
+    taken = world.ask("PUT", "/gantries/G2-new", {"eqSN": "SN-G9"}, "gao")
+    assert (taken.status, taken.error) == (409, "taken")
+    assert OTHER not in taken.body.decode()
 
 
 def test_the_stream_is_of_the_own_roads(world: WebRig) -> None:

@@ -84,8 +84,10 @@ class Gantries:
             try:
                 registry.put(session, [entry], self._sealing)
             except NotRegistered as error:
-                status, code = (409, "taken") if "eqSN" in str(error) else (400, "bad-entry")
-                raise HttpError(status, code, str(error)) from None
+                if "eqSN" not in str(error):
+                    raise HttpError(400, "bad-entry", str(error)) from None
+                # Which one has it may be of a road that the person does not see.
+                raise HttpError(409, "taken", "another gantry has this eqSN") from None
             changed = _changed(entry, known)
             audit.note(
                 *(session, call.who, "putGantry", entry.id), road=entry.road, details=changed
