@@ -79,7 +79,7 @@ def _as_user() -> dict[str, Any]:
             if name == USER:
                 continue
             subprocess.run(
-                ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", USER],
+                ["/usr/sbin/useradd", "--system", "--no-create-home", USER],
                 check=True,
             )
             entry = pwd.getpwnam(USER)
