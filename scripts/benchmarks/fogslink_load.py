@@ -65,18 +65,25 @@ class Load:
         items = tuple(Item(e_chan=f"P0-C{n}", e_val=f"{220 + n / 10:.1f}") for n in range(ITEMS))
         line = encode(Pack(eq_sn="@", pack_id=_MARK, total_size=ITEMS, eq_data=items))
         self.before, self.behind = line.split(_MARK.encode())
-        began = time.perf_counter()
+        self._beaten, self._beat_at = 0, time.perf_counter()
         for number in range(1, connections):
             if number == connections // 2:
                 print("half", flush=True)  # what was free in the server is used by now
                 input()
             self.devices.append(Device(port, number))
-            if time.perf_counter() - began > BEAT_S:  # none may fall silent meanwhile
-                began = time.perf_counter()
-                for each in self.devices:
-                    each.asks(each.beat)
+            self._beat_meanwhile()
         for each in self.devices:
             each.before = self.before.replace(b"@", each.name.encode())
+
+    def _beat_meanwhile(self) -> None:
+        """Let no device fall silent while others connect; the answers are read later."""
+        devices, now = self.devices, time.perf_counter()
+        due = int((now - self._beat_at) * len(devices) / BEAT_S)
+        if due:
+            self._beat_at = now
+        for _ in range(min(due, len(devices))):
+            self._beaten = (self._beaten + 1) % len(devices)  # in turn, however many they become
+            devices[self._beaten].socket.sendall(devices[self._beaten].beat)
 
     def packs(self, device: Device, number: int) -> bytes:
         before, behind, ids = device.before, self.behind, self.ids
@@ -125,8 +132,8 @@ def main(port: int, kind: str, connections: int, seconds: float) -> None:
     open_files(connections + 100)
     load = Load(port, connections)
     print("up", flush=True)
+    load.beat_for(BEAT_S)  # reads the answers of the ramp, too
     if kind == "sessions":
-        load.beat_for(BEAT_S + 1)
         work: Callable[[float], None] = load.beat_for
     elif kind == "packs":
         for each in load.devices:
