@@ -6,6 +6,7 @@ import { message, text, words } from "./shared/language.js";
 import { loader } from "./shared/loading.js";
 import { address } from "./shared/router.js";
 import { careButtons } from "./care.js";
+import { emergency } from "./known.js";
 import { MANAGE } from "./texts_manage.js";
 import { alarmName, learnNames, place } from "./words.js";
 
@@ -19,6 +20,8 @@ export function alarmCards(app, emptyText, path, fits = () => true) {
   const load = loader(() => app.api.get(path(), { quiet: true }), (answer) => {
     learnNames(answer.alarms);
     all = answer.alarms.filter(fits);
+    // What is worst stands first among those that last.
+    if (all.every((each) => each.clearedAt === null)) all.sort((a, b) => urgency(a) - urgency(b));
     draw();
   }, () => {}, PERIOD);
 
@@ -29,6 +32,10 @@ export function alarmCards(app, emptyText, path, fits = () => true) {
 
   hide(empty, true);
   return { nodes: [empty, list], load, draw };
+}
+
+function urgency({ alarm, severity }) {
+  return emergency(alarm) ? 0 : severity === "critical" ? 1 : 2;
 }
 
 // Fill a list with alarms; `where` tells whether each says its gantry.

@@ -15,6 +15,7 @@ const ALARM = { 0: ["none", "无", "good"], 1: ["ALARM", "报警", "bad"] };
 const YES = { 0: ["no", "否", ""], 1: ["yes", "是", ""] };
 const SHUT = { 0: ["open", "打开", "bad"], 1: ["closed", "关闭", "good"] };
 const LOCKED = { 0: ["unlocked", "未锁", "bad"], 1: ["locked", "已锁", "good"] };
+const UNLOCKED = { 0: ["locked", "已锁", ""], 1: ["card", "刷卡", ""], 2: ["remote", "远程", ""], 3: ["key", "钥匙", ""] };
 // Member: name, unit or codes.
 const MEMBERS = {
   status: [["State", "状态"], GOOD],
@@ -39,6 +40,7 @@ const MEMBERS = {
   backDoorClosed: [["Back door", "后门"], SHUT], backDoorLocked: [["Back lock", "后门锁"], LOCKED],
   frontDoorOpenIllegally: [["Front opened illegally", "前门非法开门"], ALARM],
   backDoorOpenIllegally: [["Back opened illegally", "后门非法开门"], ALARM],
+  frontDoorUnlockType: [["Front unlocked by", "前门开锁方式"], UNLOCKED], backDoorUnlockType: [["Back unlocked by", "后门开锁方式"], UNLOCKED],
   frontDoorChangeTime: [["Front changed", "前门变化时间"], ""], backDoorChangeTime: [["Back changed", "后门变化时间"], ""],
   frontDoorUnlockCardId: [["Front card", "前门卡号"], ""], backDoorUnlockCardId: [["Back card", "后门卡号"], ""],
   lightningCount: [["Strikes", "雷击次数"], ""],
