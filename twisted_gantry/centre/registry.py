@@ -14,7 +14,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 
-from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import registry as stored
 from twisted_gantry.centre.store.registry import LONGEST_CODE, Changes, same
@@ -82,7 +82,7 @@ class Registry(NamedService):
         self._codes: Counter[bytes] = Counter()
         self._unreadable: set[str] = set()
         self._trouble: str | None = None
-        self._loop = GuardedLoop(clock, self.refresh, "the look at the registry", self._failing)
+        self._loop = GuardedLoop(clock, self._look, "the look at the registry", self._failing)
         if known is not None:
             self._take(known, [_entry(each) for each in known.gantries])
 
@@ -118,6 +118,14 @@ class Registry(NamedService):
     def refresh(self) -> Deferred[None]:
         """Load what changed. Fails with what the store fails with, or with WrongKey."""
         return ensureDeferred(self._refresh())
+
+    async def _look(self) -> None:
+        try:
+            await self._refresh()
+        except NotStored as error:  # the store tells people of it
+            self._trouble = str(error)
+        else:
+            self._trouble = None
 
     async def _refresh(self) -> None:
         since = self._version
@@ -157,7 +165,8 @@ class Registry(NamedService):
                 del self._codes[entry.code]
 
     def _failing(self, error: Exception | None) -> None:
-        self._trouble = None if error is None else str(error) or type(error).__name__
+        if error is not None:
+            self._trouble = str(error) or type(error).__name__
 
     def knows_code(self, digest: bytes) -> bool:
         """Tell whether a digest is that of the code of any gantry that is not pending."""
