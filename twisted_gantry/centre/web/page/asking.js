@@ -13,6 +13,7 @@ const KINDS = ["overview", "gantry", "incident", "gone"];
 const TICK = 1000;
 const LOOK_PERIOD = 5000;
 const ASK_PERIOD = 5000;
+const HIDDEN_PERIOD = 15_000;
 const WHOLE_PERIOD = 30_000; // between two questions for every gantry, without the stream
 const LOOK_TIMEOUT = 6000;
 const DRAW = 200; // what the stream tells is drawn so often at most
@@ -37,7 +38,9 @@ async function refresh() {
       known.complete ? null : fetchJson(`api/v1/gantries?mainsOff=1&sort=batteryMinutes&limit=${FIRST}`),
       fetchJson("api/v1/whoami"),
     ]);
-    const all = !live && performance.now() - wholeAt >= WHOLE_PERIOD ? await everyGantry() : null;
+    // A page that nobody looks at needs what its title and sound tell.
+    const due = !live && !document.hidden && performance.now() - wholeAt >= WHOLE_PERIOD;
+    const all = due ? await everyGantry() : null;
     takeOverview(overview);
     noteIncidents(incidents.incidents);
     noteMe(me);
@@ -100,7 +103,7 @@ function hear(kind, data) {
 function tick() {
   const due = (period) => performance.now() - askedAt >= period;
   if (asking) tell(); // what is shown as an age grows
-  else if ((!live || known.trouble) && due(ASK_PERIOD)) refresh();
+  else if ((!live || known.trouble) && due(document.hidden ? HIDDEN_PERIOD : ASK_PERIOD)) refresh();
   else if (live && due(LOOK_PERIOD)) look();
   else if (!document.hidden) tell();
 }
