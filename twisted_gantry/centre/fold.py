@@ -10,6 +10,7 @@ of the condition, and nothing else.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import floor
 from operator import lt
 from typing import Any, NamedTuple, Protocol
 
@@ -27,6 +28,9 @@ _SENDS = PERIOD - 30.0
 """Seconds for which it must have sent older reports: one alone may have waited for hours."""
 AGREES = 300.0
 """Seconds between stamp and reception within which a clock is right again."""
+AHEAD = 3600.0
+"""Seconds by which the clock of a gantry may run ahead, at most."""
+_EARLIEST = 1_577_836_800.0  # 2020-01-01 UTC: a clock before it was never set
 
 
 class Position(NamedTuple):
@@ -34,6 +38,18 @@ class Position(NamedTuple):
 
     stamp: float
     received: float
+
+    @classmethod
+    def of(cls, stamp: float, received: float) -> "Position":
+        """Return the position of a stamp: not after its reception. Stamps are whole seconds, so
+        that a reception counts as one: of two reports in one second the later arrival is newer.
+        """
+        return cls(min(stamp, floor(received)), received)
+
+
+def may_be(stamp: float | None, received: float) -> bool:
+    """Tell whether a clock that was set may have written a stamp. A backlog may be old."""
+    return stamp is not None and _EARLIEST <= stamp <= received + AHEAD
 
 
 @dataclass(slots=True)
@@ -148,19 +164,20 @@ class GantryFold:
 
     def take(self, report: Received, filed: float) -> tuple[bool, bool]:
         """Fold a report that is filed by the stamp `filed`. Returns whether it is late, and whether
-        the gantry's stamp was not used though the report is filed by it.
+        its place in the timeline is another one than `filed` tells.
         """
+        told = report.told or _HEARD
         if not report.key:  # what a Fogslink device sends does not stand for the reports
             self._set_own(SILENT, False, report.received_at)
-        self._judge_stamp(report, filed)
-        at = self._position(report, filed)
-        late = self._is_late(report.told, at)
+        self._judge_stamp(report)
+        at = self._position(report)
+        late = self._is_late(told, at)
         if late and self._fell_back(report, at):
-            at = self._position(report, filed)
-            late = self._is_late(report.told, at)
+            at = self._position(report)
+            late = self._is_late(told, at)
         elif not late and report.told and report.stamp is not None:
             self._behind(None, None)  # a Fogslink pack has no stamp, and tells nothing of the clock
-        for each in report.told or _HEARD:
+        for each in told:
             known = self.states.get(each.subject)
             if known is None or at >= known.at:
                 self._move(each, at)
@@ -168,7 +185,7 @@ class GantryFold:
                 known.heard, known.changed = max(known.heard, report.received_at), True
                 self._insert(each, at)
         self._judge(report.received_at if late else at.stamp)
-        return late, self.mark.skewed and filed < at.stamp
+        return late, at != Position.of(filed, report.received_at)
 
     def set_own(self, name: str, holds: bool, at: float) -> bool:
         """Begin or end an alarm that no report tells of. Returns whether that changed it."""
@@ -178,17 +195,19 @@ class GantryFold:
 
     # -- the clock of the gantry
 
-    def _judge_stamp(self, report: Received, filed: float) -> None:
+    def _judge_stamp(self, report: Received) -> None:
         """Note that the clock is right again, or that a stamp cannot be one."""
-        stamp = report.stamp
-        if stamp is not None and abs(report.received_at - stamp) <= AGREES:
-            self._skew(False, report.received_at)
-        elif filed != stamp and not report.key and report.method in MONITOR:
-            self._skew(True, report.received_at)
+        stamp, received = report.stamp, report.received_at
+        if stamp is not None and abs(received - stamp) <= AGREES:
+            self._skew(False, received)
+        elif not may_be(stamp, received) and not report.key and report.method in MONITOR:
+            self._skew(True, received)
 
-    def _position(self, report: Received, filed: float) -> Position:
-        received = report.received_at
-        return Position(received if self.mark.skewed else min(filed, received), received)
+    def _position(self, report: Received) -> Position:
+        stamp, received = report.stamp, report.received_at
+        if stamp is None or self.mark.skewed or not may_be(stamp, received):
+            stamp = received
+        return Position.of(stamp, received)
 
     def _is_late(self, told: Sequence[Told], at: Position) -> bool:
         known = [self.states.get(each.subject) for each in told]
@@ -199,6 +218,8 @@ class GantryFold:
         stamps run ahead of the reception: that is no clock.
         """
         mark, received = self.mark, report.received_at
+        if not report.told:
+            return False
         if mark.behind_since is None or mark.behind_stamp is None:
             self._behind(received, at.stamp)
             return False

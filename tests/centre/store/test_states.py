@@ -210,6 +210,33 @@ def test_a_stamp_that_cannot_be_one_is_a_wrong_clock(memory: InlineStore) -> Non
         }
 
 
+def test_a_report_older_than_all_that_is_kept_is_late(memory: InlineStore) -> None:
+    """A stamp before the oldest day is that of a backlog: the state and its alarms stay."""
+    memory.put_all([at(0, "water")])
+    old = -100 * 86_400.0
+    sent = [at(old, "smoke", after=10 - old), at(old + 300, after=11 - old)]
+    assert memory.put_all(sent) == [LATE] * 2
+    assert memory.put_all([replace(sent[0], received_at=START + 500)]) == [Verdict.DUPLICATE]
+    assert spans(memory) == [
+        ("cabinet-1.smoke", old, old + 300, 1),
+        ("cabinet-1.water", 0, None, 0),
+    ]
+    # Their rows, which are filed by reception, tell nothing of that time.
+    assert memory.put_all([at(5, after=20)]) == [STORED]
+    assert memory.put_all([at(3, "smoke", after=30)]) == [LATE]
+    assert ("cabinet-1.smoke", 3, 5, 1) in spans(memory)
+    assert read(memory, "SELECT oldest FROM backlogs") == [(START + 3,)]
+
+
+def test_in_one_second_the_later_arrival_wins(memory: InlineStore) -> None:
+    """A stamp is a whole second, whether the gantry wrote it or the reception gave it."""
+    for first in (None, START + 60):
+        memory.write(empty)
+        fast = replace(at(0, "smoke", after=0.4), stamp=first)
+        assert memory.put_all([fast, at(0, after=0.7)]) == [STORED] * 2
+        assert ("cabinet-1.smoke", 0, 0, 0) in spans(memory)
+
+
 def test_a_report_ends_the_silence(memory: InlineStore) -> None:
     """A gantry that sends is not silent, whatever the stamp of its report."""
     found: list[bool] = []

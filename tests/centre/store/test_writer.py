@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from tests.centre import postgres
@@ -174,10 +175,12 @@ async def test_a_standby_that_does_not_confirm_is_heard(server: Rig) -> None:
     cluster.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     cluster.run("SELECT pg_reload_conf()")
     try:
-        put = store.put(report("G1"))
         cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        put = store.put(report("G1"))
         while not cluster.run(cancel):
-            pass
+            await deferLater(server.reactor, 0, lambda: None)
+            if put.called:  # the server had not read its settings again
+                put = store.put(report("G1"))
         with pytest.raises(NotStored, match="the standby did not confirm"):
             await put
         assert store.trouble is not None
@@ -218,10 +221,14 @@ async def test_two_fronts_share_a_database(server: Rig) -> None:
 
 def test_a_report_is_made_harmless() -> None:
     """What no database takes goes; what it says stays."""
-    wrong = replace(report(method="a\0b", stamp=START), stamp=float("nan"))
+    [told] = report(raised="x").told
+    told = replace(told, strikes=(5,), ended=frozenset({"a\0"}), battery_minutes=float("inf"))
+    wrong = replace(report(method="a\0b", stamp=START), stamp=float("nan"), told=(told,))
     better = harmless(wrong)
     assert (better.method, better.stamp, better.body) == (
         "a\N{REPLACEMENT CHARACTER}b",
         None,
         b"{}",
     )
+    ended = frozenset({"a\N{REPLACEMENT CHARACTER}"})
+    assert better.told == (replace(told, ended=ended, battery_minutes=None),)

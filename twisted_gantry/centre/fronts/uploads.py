@@ -48,6 +48,8 @@ OFFERS = 0.02
 """Gantries of one address that may register themselves in a second, after the first hundred: one
 address cannot take all the places of those that wait.
 """
+_LATEST = 1e11
+"""Unix seconds: what is later is no time in seconds, but one in milliseconds, for example."""
 REGISTERED_BURST = 20.0  # gantries that may register themselves at once; then one a second
 
 _AUTH, _MD5 = etc.AUTH_HEADER.encode(), etc.MD5_HEADER.encode()
@@ -151,7 +153,7 @@ class Uploads:
         """Return a time stamp, None for one that means nothing. Raises EtcRefused for the future,
         and never for the past: backlogs may be old.
         """
-        if time_stamp is None or time_stamp < 0:
+        if time_stamp is None or not 0 <= time_stamp < _LATEST:
             return None
         ahead = time_stamp - self._now()
         if ahead > self._skew:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from math import isfinite
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import Received, Told
+from twisted_gantry.centre.model import Received
 
 TABLES = (
     """CREATE TABLE rejected (
@@ -24,12 +24,13 @@ def harmless(report: Received) -> Received:
     if stamp is not None and not (isfinite(stamp) and 0 <= stamp < _LATEST):
         stamp = None
     told = tuple(
-        Told(
-            _text(each.subject),
-            frozenset(map(_text, each.raised)),
-            frozenset(map(_text, each.unknown)),
-            _minutes(each.battery_minutes),
-            each.on_battery,
+        replace(
+            each,
+            subject=_text(each.subject),
+            raised=frozenset(map(_text, each.raised)),
+            unknown=frozenset(map(_text, each.unknown)),
+            ended=None if each.ended is None else frozenset(map(_text, each.ended)),
+            battery_minutes=_minutes(each.battery_minutes),
         )
         for each in report.told
     )

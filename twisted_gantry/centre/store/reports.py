@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from twisted_gantry.centre.fold import told_text
+from twisted_gantry.centre.fold import AHEAD, may_be, told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import channels, days, ledger, rejected, seen
@@ -107,8 +107,14 @@ def store(
     _mark_late(session, late)
     _count(session, filing, verdicts, at)
     if late:
-        ledger.note_backlog(session, filing.front, min(each.filed for each in late))
+        ledger.note_backlog(session, filing.front, min(map(_since, late)))
     return verdicts
+
+
+def _since(late: Fresh) -> float:
+    """Return since when a late report waited."""
+    stamp = late.report.stamp
+    return stamp if stamp is not None and may_be(stamp, late.filed) else late.filed
 
 
 def _by_reception(filing: Filing, report: Received) -> bool:
@@ -116,7 +122,7 @@ def _by_reception(filing: Filing, report: Received) -> bool:
     if report.key or stamp is None:
         return True
     # A whole day of grace at the end, so that a day is dropped before its reports come here.
-    return not (day_of(received) - filing.keep_days) * DAY <= stamp <= received + DAY
+    return not (day_of(received) - filing.keep_days) * DAY <= stamp <= received + AHEAD
 
 
 def _filed_at(filing: Filing, report: Received) -> float:

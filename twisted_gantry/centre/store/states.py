@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from twisted_gantry.centre.conditions import condition
 from twisted_gantry.centre.fold import (
+    AHEAD,
     NOTHING_TOLD,
     GantryFold,
     GantryMark,
@@ -31,9 +32,6 @@ TABLES: tuple[str, ...] = (
         received {real} NOT NULL, heard {real} NOT NULL, on_battery {int}, battery_until {real},
         mains_off {int} NOT NULL, strikes TEXT, PRIMARY KEY (gantry, subject))""",
 )
-
-_AHEAD = 3600.0
-"""Seconds by which the clock of a gantry may run ahead, at most."""
 
 _MARK = "behind_since, behind_stamp, skewed, worst, since, silent_since"
 _SPAN = "id, gantry, name, began, began_received, ended, ended_received, late"
@@ -187,7 +185,7 @@ def _span(row: Row) -> Span:
 
 
 def _hide(session: Session, fresh: Fresh) -> None:
-    """Take a report that is judged by its reception out of the timeline of its stamp."""
+    """Take a report out of the timeline in which it is filed: its place is another one."""
     report = fresh.report
     session.run(
         f"UPDATE {table_of(day_of(fresh.filed))} SET told = ? "  # noqa: S608
@@ -216,7 +214,7 @@ class _Past:
             found += self._of_day(day, at, subject)
             found.sort(key=lambda each: each[0])
             # A report is filed by its stamp, which may be later than its reception.
-            sure = (day + 1) * DAY - _AHEAD
+            sure = (day + 1) * DAY - AHEAD
             while found and found[0][0].stamp < sure:
                 yield found.pop(0)
         yield from found
@@ -227,7 +225,7 @@ class _Past:
             "WHERE gantry = ? AND stamp >= ?",
             *(self._gantry, at.stamp),
         ):
-            position = Position(min(stamp, received), received)
+            position = Position.of(stamp, received)
             told = told_of(text, subject)
             if told is not None and position > at and which not in self._waiting:
                 yield position, told
