@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
+from urllib.parse import urlsplit
 
 from twisted.internet.defer import Deferred
 
@@ -35,6 +36,11 @@ class Rig:
         self.folder = folder
         self.go = Event()
         self._stores: list[ReportStore] = []
+
+    @property
+    def database(self) -> str:
+        """The name of the database in PostgreSQL."""
+        return urlsplit(self.url).path.strip("/")
 
     def engine(self) -> Engine:
         return PostgresEngine(self.url) if self.url else SqliteEngine(self.folder / "centre.sqlite")

@@ -200,7 +200,7 @@ async def test_a_connection_that_is_lost_is_made_anew(server: Rig) -> None:
     await store.read(no_job)
     postgres.shared().run(
         "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-        "WHERE application_name = 'gantry-centre'"
+        f"WHERE application_name = 'gantry-centre' AND datname = '{server.database}'"
     )
     with pytest.raises(NotStored):
         await store.put(report("G1"))
