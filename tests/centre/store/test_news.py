@@ -5,7 +5,7 @@ from tests.centre.store import rows
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import care, mutes, troubles
 from twisted_gantry.centre.store.inline import InlineStore
-from twisted_gantry.centre.store.news import LOOSE, NewsReader
+from twisted_gantry.centre.store.news import LEAST, LOOSE, NewsReader
 from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.testing.clock import ManualClock
@@ -173,3 +173,22 @@ async def test_what_is_told_by_itself_waits_for_an_incident(
     assert await memory.read(told) == {}
     clock.advance(1)
     assert set(await memory.read(told)) == {"G1.cabinet-1.mains-abnormal"}
+
+
+def test_an_emergency_that_is_over_at_once_is_told(scratch: Scratch) -> None:
+    """Smoke that ended between two looks is news for a minute, once; one of long ago is none."""
+
+    def job(session: Session) -> None:
+        now = session.now()
+        for number, (name, ago, late) in enumerate(
+            [(SMOKE, 0.0, False), (SMOKE, LEAST, False), (SMOKE, 0.0, True), (DOOR, 0.0, False)]
+        ):
+            rows.gantry(session, f"G{number}")
+            which = rows.alarm(session, name, f"G{number}", late=late, at=now - ago)
+            rows.end(session, which)
+        assert set(told(session)) == {f"G0.{SMOKE}"}
+        assert told(session)[f"G0.{SMOKE}"].urgent
+        back = rows.alarm(session, SMOKE, "G0")
+        assert told(session)[f"G0.{SMOKE}"].id == str(back)
+
+    scratch.run(job)

@@ -1,9 +1,10 @@
 """What people are to be told now: incidents, emergencies, alarms without an incident, and faults of
 the centre itself.
 
-An incident is one thing to tell, however many gantries it strikes. Emergencies are told each. Late
-alarms are history, and never told. An alarm belongs to an incident within a second or two; while
-no worker makes incidents, alarms are told by themselves after `LOOSE` seconds.
+An incident is one thing to tell, however many gantries it strikes. Emergencies are told each, also
+one that is over before anybody looks: it stays news for `LEAST` seconds. Late alarms are history,
+and never told. An alarm belongs to an incident within a second or two; while no worker makes
+incidents, alarms are told by themselves after `LOOSE` seconds.
 """
 
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from twisted_gantry.centre.conditions import condition
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import Row
+from twisted_gantry.centre.model import PERIOD, Row
 from twisted_gantry.centre.store import troubles
 from twisted_gantry.centre.store.mutes import IN_MAINTENANCE
 from twisted_gantry.notify.notice import MOST_CONSEQUENCES, WARNING, Notice
@@ -19,6 +20,10 @@ from twisted_gantry.wire.emergencies import EMERGENCIES
 
 LOOSE = 60.0
 """Seconds after which an alarm without an incident is told: longer than a duty changes hands."""
+LEAST = 60.0
+"""Seconds for which an emergency is told at least, also while a duty changes hands."""
+_SHORT_AGO = 2 * PERIOD
+"""Seconds after which an emergency that is over is no news, however late it came."""
 
 _EMERGENCY = "(" + " OR ".join(f"a.name LIKE '%.{each}'" for each in sorted(EMERGENCIES)) + ")"
 _MUTED = f"CASE WHEN a.shelved_until > ? OR {IN_MAINTENANCE} THEN 1 ELSE 0 END"
@@ -34,13 +39,18 @@ _INCIDENTS = f"""
     ) t JOIN incidents i ON i.id = t.incident
     WHERE i.ended IS NULL GROUP BY i.id ORDER BY i.id"""  # noqa: S608
 # "critical" sorts before "warning".
-_SINGLE = f"""
+_ALARM = f"""
     SELECT a.id, a.gantry, a.name, a.severity, a.began, a.acked_at, {_MUTED},
         g.name, g.road, g.stake, CASE WHEN {_EMERGENCY} THEN 1 ELSE 0 END
-    FROM alarms a JOIN gantries g ON g.id = a.gantry
+    FROM alarms a JOIN gantries g ON g.id = a.gantry"""  # noqa: S608
+_SHORT = f"""{_ALARM}
+    WHERE a.began > ? AND a.began_received > ? AND a.ended IS NOT NULL AND a.late = 0
+        AND {_EMERGENCY}
+    ORDER BY a.id"""
+_SINGLE = f"""{_ALARM}
     WHERE a.ended IS NULL AND a.late = 0
         AND ({_EMERGENCY} OR (a.incident IS NULL AND a.began_received <= ?))
-    ORDER BY a.id"""  # noqa: S608
+    ORDER BY a.id"""
 _MERGED = """
     WITH RECURSIVE living (id, root) AS (
         SELECT id, id FROM incidents WHERE ended IS NULL
@@ -142,7 +152,10 @@ def _where(gantry: str, name: str | None, road: str | None, stake: str | None) -
 
 
 def _singles(session: Session, now: float) -> Iterator[Notice]:
-    for row in session.rows(_SINGLE, now, now, now - LOOSE):
+    found = session.rows(_SHORT, now, now, now - _SHORT_AGO, now - LEAST)
+    found += session.rows(_SINGLE, now, now, now - LOOSE)
+    newest = {(row[1], row[2]): row for row in found}  # of one that came back, what is open
+    for row in newest.values():
         which, gantry, name, severity, began, acked_at, muted, *place, emergency = row
         about, where = condition(name), _where(gantry, *place)
         yield Notice(
