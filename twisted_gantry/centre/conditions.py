@@ -13,6 +13,8 @@ SILENT = "gantry.silent"
 nothing came for an hour, or at once if the gantry was on battery when it was heard last.
 """
 CLOCK_SKEW = "gantry.clock-skew"
+FOGSLINK = "fogslink"
+"""The subject of all channels: packs tell of this one alone, and other reports do not."""
 CHANNEL = "-abnormal"  # how the conditions of Fogslink's channels end
 
 _OWN = (

@@ -159,8 +159,9 @@ class GantryFold:
         self._past = past
         self._loaded: float | None = None  # alarms that ended from here on are among the spans
         self._open: dict[str, dict[str, Span]] = {}
+        self._of: dict[str, list[Span]] = {}  # by subject
         for each in self.spans:
-            self._note_open(each)
+            self._note(each)
 
     def take(self, report: Received, filed: float) -> tuple[bool, bool]:
         """Fold a report that is filed by the stamp `filed`. Returns whether it is late, and whether
@@ -192,6 +193,11 @@ class GantryFold:
         changed = self._set_own(name, holds, at)
         self._judge(at)
         return changed
+
+    def alters(self, told: Told, at: Position) -> bool:
+        """Tell whether a late report would change alarms, as far as they are known now."""
+        before, after = self._around(told, at)
+        return before != after
 
     # -- the clock of the gantry
 
@@ -285,14 +291,11 @@ class GantryFold:
 
     def _insert(self, told: Told, at: Position) -> None:
         """Put a late report in its place."""
-        self._load(at.stamp)
-        own = [e for e in self.spans if e.name.rpartition(".")[0] == told.subject]
-        before = frozenset(e.name.rpartition(".")[2] for e in own if e.covers(at))
-        # A strike shows between two reports that came in order.
-        after = (told.holding(before) - _LIGHTNING) | (before & _LIGHTNING)
+        before, after = self._around(told, at)
         changed = before ^ after
         if not changed:
             return
+        own = self._of.get(told.subject, ())
         ends = self._next_told(told.subject, at, changed)
         for which in sorted(changed):
             name = f"{told.subject}.{which}"
@@ -302,6 +305,14 @@ class GantryFold:
             else:
                 self._cut(spans, at, ends.get(which))
         self._note_mains(told.subject)
+
+    def _around(self, told: Told, at: Position) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the conditions that hold before and after a late report."""
+        self._load(at.stamp)
+        own = self._of.get(told.subject, ())
+        before = frozenset([e.name.rpartition(".")[2] for e in own if e.covers(at)])
+        # A strike shows between two reports that came in order.
+        return before, (told.holding(before) - _LIGHTNING) | (before & _LIGHTNING)
 
     def _next_told(
         self, subject: str, at: Position, conditions: Iterable[str]
@@ -339,7 +350,7 @@ class GantryFold:
     def _add(self, span: Span) -> None:
         span.changed = True
         self.spans.append(span)
-        self._note_open(span)
+        self._note(span)
 
     def _end(self, span: Span, at: Position) -> None:
         subject, _, which = span.name.rpartition(".")
@@ -347,15 +358,19 @@ class GantryFold:
             del self._open[subject][which]
         span.ended, span.changed = at, True
 
-    def _note_open(self, span: Span) -> None:
+    def _note(self, span: Span) -> None:
+        subject, _, which = span.name.rpartition(".")
+        self._of.setdefault(subject, []).append(span)
         if span.ended is None:
-            subject, _, which = span.name.rpartition(".")
             self._open.setdefault(subject, {})[which] = span
 
     def _load(self, since: float) -> None:
         if self._loaded is None or since < self._loaded:
             known = {each.id for each in self.spans if each.id is not None}
-            self.spans += [e for e in self._past.spans(since) if e.id not in known]
+            found = [each for each in self._past.spans(since) if each.id not in known]
+            self.spans += found
+            for each in found:
+                self._note(each)
             self._loaded = since
 
     # -- the whole

@@ -6,13 +6,12 @@ from hashlib import md5
 
 from msgspec import structs
 
-from twisted_gantry.centre.conditions import CHANNEL
+from twisted_gantry.centre.conditions import CHANNEL, FOGSLINK
 from twisted_gantry.centre.model import Received, Told
 from twisted_gantry.wire import numbers
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import Item, Pack, Single, State
 
-SUBJECT = "fogslink"
 _NORMAL = State.NORMAL.value  # an attribute of an enumeration costs more than all the rest
 
 
@@ -47,13 +46,13 @@ def told(items: Sequence[Item | Single]) -> tuple[Told, ...]:
     conditions.pop(None, None)
     raised = frozenset(name for name, state in conditions.items() if name and state != _NORMAL)
     ended = frozenset(name for name in conditions if name and name not in raised)
-    return (Told(SUBJECT, raised, ended=ended),)
+    return (Told(FOGSLINK, raised, ended=ended),)
 
 
 @lru_cache(256)  # the channels of a device are the same in each pack, mostly those of its neighbour
 def _all_normal(channels: tuple[str, ...]) -> tuple[Told, ...]:
     ended = frozenset(name for name in map(_condition, channels) if name)
-    return (Told(SUBJECT, frozenset(), ended=ended),)
+    return (Told(FOGSLINK, frozenset(), ended=ended),)
 
 
 def _condition(channel: str) -> str | None:

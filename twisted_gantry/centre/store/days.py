@@ -5,10 +5,11 @@ A table is made ahead by the retention duty, or when the first report of its day
 may do so at the same time.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store.sql import POSTGRESQL, definition
+from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE, definition
 
 DAY = 86400
 
@@ -24,6 +25,19 @@ TABLES = (
     "CREATE TABLE days (day {int} PRIMARY KEY)",
     f"{{postgresql}} CREATE TABLE reports ({_COLUMNS}) PARTITION BY RANGE (stamp)",
 )
+
+Key = tuple[str, float, str, bytes]
+"""Of a report in the table of its day: gantry, stamp, method, digest."""
+
+_CHANGE = {
+    SQLITE: (
+        "UPDATE {table} SET {change} WHERE gantry = ? AND stamp = ? AND method = ? AND digest = ?"
+    ),
+    POSTGRESQL: (
+        "UPDATE {table} AS r SET {change} FROM ({{rows:text,real,text,bytes}}) AS k (g, s, m, d) "
+        "WHERE r.gantry = k.g AND r.stamp = k.s AND r.method = k.m AND r.digest = k.d"
+    ),
+}
 
 
 def day_of(stamp: float) -> int:
@@ -68,6 +82,16 @@ def drop(session: Session, day: int) -> None:
     _lock(session)
     if session.run("DELETE FROM days WHERE day = ?", day):
         session.run(f"DROP TABLE {table_of(day)}")
+
+
+def change(session: Session, assignment: str, keys: Iterable[Key]) -> None:
+    """Change a column of reports, such as `late = 1`: one statement for each of their days."""
+    tables: dict[int, list[Key]] = {}
+    for key in keys:
+        tables.setdefault(day_of(key[1]), []).append(key)
+    for day, of_day in tables.items():
+        sql = _CHANGE[session.engine].format(table=table_of(day), change=assignment)
+        session.many(sql, of_day)
 
 
 def _lock(session: Session) -> None:

@@ -8,9 +8,9 @@ from twisted_gantry.centre.fold import AHEAD, may_be, told_text
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import channels, days, ledger, rejected, seen
-from twisted_gantry.centre.store.days import DAY, day_of, table_of
+from twisted_gantry.centre.store.days import DAY, Key, day_of, table_of
 from twisted_gantry.centre.store.packing import packed
-from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
+from twisted_gantry.centre.store.sql import SQLITE
 from twisted_gantry.centre.store.states import Fresh, fold_reports
 
 MOST = 1000
@@ -58,7 +58,6 @@ class Filing:
     ids: Ids = field(default_factory=Ids)
 
 
-_Key = tuple[str, float, str, bytes]  # gantry, stamp, method, digest
 _AGAIN_WITHIN = 240.0
 """Seconds in which the same report without a stamp is a repetition. A device whose clock cannot be
 read may send the same words each period, and they are news: an alarm that comes back, for example.
@@ -67,16 +66,6 @@ _INSERT = """INSERT INTO {table}
     (gantry, stamp, method, digest, id, received_at, told, body)
     {{rows:text,real,text,bytes,int,real,text,bytes}}
     ON CONFLICT DO NOTHING RETURNING id"""
-
-_LATE = {
-    SQLITE: (
-        "UPDATE {table} SET late = 1 WHERE gantry = ? AND stamp = ? AND method = ? AND digest = ?"
-    ),
-    POSTGRESQL: (
-        "UPDATE {table} AS r SET late = 1 FROM ({{rows:text,real,text,bytes}}) AS k (g, s, m, d) "
-        "WHERE r.gantry = k.g AND r.stamp = k.s AND r.method = k.m AND r.digest = k.d"
-    ),
-}
 
 
 def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
@@ -104,7 +93,7 @@ def store(
         if verdict is Verdict.LATE:
             late.append(each)
     channels.merge(session, [each.report for each in fresh])
-    _mark_late(session, late)
+    days.change(session, "late = 1", [each.row for each in late])
     _count(session, filing, verdicts, at)
     if late:
         ledger.note_backlog(session, filing.front, min(map(_since, late)))
@@ -134,7 +123,7 @@ def _filed_at(filing: Filing, report: Received) -> float:
 def _insert(session: Session, filing: Filing, reports: Sequence[Received], first: int) -> set[int]:
     """Insert the reports that are new, sorted by their keys; returns their ids."""
     repeated = _repeated(session, filing, reports, first)
-    tables: dict[int, dict[_Key, tuple[object, ...]]] = {}
+    tables: dict[int, dict[Key, tuple[object, ...]]] = {}
     for number, report in enumerate(reports, first):
         if number in repeated:
             continue
@@ -175,15 +164,6 @@ def _repeated(
         new = seen.note(session, [(*mark, at, within) for mark, (_, at, within) in marks.items()])
         repeated.update(number for mark, (number, _, _) in marks.items() if mark not in new)
     return repeated
-
-
-def _mark_late(session: Session, late: Sequence[Fresh]) -> None:
-    tables: dict[int, list[_Key]] = {}
-    for each in late:
-        key = (each.report.gantry, each.filed, each.report.method, each.report.digest)
-        tables.setdefault(day_of(each.filed), []).append(key)
-    for day, keys in tables.items():
-        session.many(_LATE[session.engine].format(table=table_of(day)), keys)
 
 
 def _count(session: Session, filing: Filing, verdicts: Sequence[Verdict], at: float) -> None:

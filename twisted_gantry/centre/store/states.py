@@ -5,23 +5,22 @@ changes its states or begins and ends its alarms holds it to the end of the tran
 see what others commit (READ COMMITTED). Rows are locked in the order of the ids.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from twisted_gantry.centre.conditions import condition
 from twisted_gantry.centre.fold import (
-    AHEAD,
     NOTHING_TOLD,
     GantryFold,
     GantryMark,
     Position,
     Span,
     SubjectState,
-    told_of,
 )
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Row, Told, Verdict
-from twisted_gantry.centre.store.days import DAY, day_of, existing, table_of
+from twisted_gantry.centre.store.days import Key, change
+from twisted_gantry.centre.store.pasts import SPAN, Pasts, span_of
 
 TABLES: tuple[str, ...] = (
     """CREATE TABLE gantry_states (
@@ -34,7 +33,6 @@ TABLES: tuple[str, ...] = (
 )
 
 _MARK = "behind_since, behind_stamp, skewed, worst, since, silent_since"
-_SPAN = "id, gantry, name, began, began_received, ended, ended_received, late"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,30 +46,71 @@ class Fresh:
     report: Received
     filed: float
 
+    @property
+    def row(self) -> Key:
+        return self.report.gantry, self.filed, self.report.method, self.report.digest
+
 
 def fold_reports(session: Session, fresh: Sequence[Fresh]) -> list[Verdict]:
     """Fold new reports, given in the order in which they came, into states and alarms; returns
     STORED or LATE for each.
     """
-    waiting = {each.id for each in fresh}
-    folds = load(session, {each.report.gantry for each in fresh}, waiting)
+    pasts = Pasts(session, {each.id for each in fresh})
+    folds = _load(session, {each.report.gantry for each in fresh}, pasts)
+    _look_back(pasts, folds, fresh)
     verdicts = []
+    hidden: list[Key] = []
     for each in fresh:
         late, misfiled = folds[each.report.gantry].take(each.report, each.filed)
-        waiting.discard(each.id)
+        if misfiled:  # judged by its reception, it leaves the timeline of its stamp
+            hidden.append(each.row)
+        else:
+            pasts.waiting.discard(each.id)
         verdicts.append(Verdict.LATE if late else Verdict.STORED)
-        if misfiled:
-            _hide(session, each)
+    change(session, f"told = '{NOTHING_TOLD}'", hidden)
     save(session, folds)
     return verdicts
 
 
-def load(
-    session: Session, gantries: Collection[str], waiting: Collection[int] = ()
-) -> dict[str, GantryFold]:
-    """Lock gantries and return what is known of them. `waiting` are the ids of reports in the log
-    that are not folded yet.
+def _look_back(pasts: Pasts, folds: dict[str, GantryFold], fresh: Sequence[Fresh]) -> None:
+    """Load what late reports will ask for, by few statements for all; what this does not foresee
+    costs statements of its own.
     """
+    newest: dict[tuple[str, str], float] = {}
+    late: list[tuple[str, Told, Position]] = []
+    for each in fresh:
+        report = each.report
+        fold, stamp = folds[report.gantry], min(each.filed, report.received_at)
+        for told in report.told:
+            key = (report.gantry, told.subject)
+            top = newest.get(key)
+            if top is None:
+                known = fold.states.get(told.subject)
+                top = float("-inf") if known is None else known.at.stamp
+            if stamp <= top and not fold.mark.skewed:
+                late.append((report.gantry, told, Position(stamp, report.received_at)))
+            newest[key] = max(top, stamp)
+    if not late:
+        return
+    pasts.load_spans(_earliest((gantry, at.stamp) for gantry, _, at in late))
+    pasts.load_reports(
+        _earliest((gantry, at.stamp) for gantry, told, at in late if folds[gantry].alters(told, at))
+    )
+
+
+def _earliest(found: Iterable[tuple[str, float]]) -> dict[str, float]:
+    first: dict[str, float] = {}
+    for gantry, stamp in found:
+        first[gantry] = min(stamp, first.get(gantry, stamp))
+    return first
+
+
+def load(session: Session, gantries: Collection[str]) -> dict[str, GantryFold]:
+    """Lock gantries and return what is known of them."""
+    return _load(session, gantries, Pasts(session, set()))
+
+
+def _load(session: Session, gantries: Collection[str], pasts: Pasts) -> dict[str, GantryFold]:
     ids = sorted(gantries)
     marks = _locked(session, ids)
     missing = [each for each in ids if each not in marks]
@@ -94,13 +133,12 @@ def load(
         states[row[0]][row[1]] = SubjectState(at, row[4], on_battery, row[6], bool(row[7]), strikes)
     spans: dict[str, list[Span]] = {each: [] for each in ids}
     for row in session.rows(
-        f"SELECT {_SPAN} FROM alarms WHERE gantry {{in}} AND ended IS NULL",  # noqa: S608
+        f"SELECT {SPAN} FROM alarms WHERE gantry {{in}} AND ended IS NULL",  # noqa: S608
         ids,
     ):
-        spans[row[1]].append(_span(row))
+        spans[row[1]].append(span_of(row))
     return {
-        each: GantryFold(marks[each], states[each], spans[each], _Past(session, each, waiting))
-        for each in ids
+        each: GantryFold(marks[each], states[each], spans[each], pasts.of(each)) for each in ids
     }
 
 
@@ -177,55 +215,3 @@ def _state_row(state: SubjectState) -> Row:
     strikes = None if state.strikes is None else ",".join(map(str, state.strikes))
     power = on_battery, state.battery_until, int(state.mains_off)
     return (*state.at, state.heard, *power, strikes)
-
-
-def _span(row: Row) -> Span:
-    ended = None if row[5] is None else Position(row[5], row[6])
-    return Span(row[2], Position(row[3], row[4]), ended, bool(row[7]), row[0])
-
-
-def _hide(session: Session, fresh: Fresh) -> None:
-    """Take a report out of the timeline in which it is filed: its place is another one."""
-    report = fresh.report
-    session.run(
-        f"UPDATE {table_of(day_of(fresh.filed))} SET told = ? "  # noqa: S608
-        "WHERE gantry = ? AND stamp = ? AND method = ? AND digest = ?",
-        *(NOTHING_TOLD, report.gantry, fresh.filed, report.method, report.digest),
-    )
-
-
-class _Past:
-    """The past of a gantry, from its alarms and its reports in the log."""
-
-    def __init__(self, session: Session, gantry: str, waiting: Collection[int]) -> None:
-        self._session, self._gantry, self._waiting = session, gantry, waiting
-
-    def spans(self, since: float) -> Iterable[Span]:
-        rows = self._session.rows(
-            f"SELECT {_SPAN} FROM alarms WHERE gantry = ? AND ended >= ?",  # noqa: S608
-            *(self._gantry, since),
-        )
-        return [_span(row) for row in rows]
-
-    def after(self, at: Position, subject: str) -> Iterator[tuple[Position, Told]]:
-        found: list[tuple[Position, Told]] = []
-        first = day_of(at.stamp)
-        for day in sorted(day for day in existing(self._session) if day >= first):
-            found += self._of_day(day, at, subject)
-            found.sort(key=lambda each: each[0])
-            # A report is filed by its stamp, which may be later than its reception.
-            sure = (day + 1) * DAY - AHEAD
-            while found and found[0][0].stamp < sure:
-                yield found.pop(0)
-        yield from found
-
-    def _of_day(self, day: int, at: Position, subject: str) -> Iterator[tuple[Position, Told]]:
-        for stamp, received, which, text in self._session.rows(
-            f"SELECT stamp, received_at, id, told FROM {table_of(day)} "  # noqa: S608
-            "WHERE gantry = ? AND stamp >= ?",
-            *(self._gantry, at.stamp),
-        ):
-            position = Position.of(stamp, received)
-            told = told_of(text, subject)
-            if told is not None and position > at and which not in self._waiting:
-                yield position, told
