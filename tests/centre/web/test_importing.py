@@ -65,7 +65,7 @@ def test_errors_by_row_and_column(rig: WebRig) -> None:
     rig.put("G9", eqSN="S9")
     content = (
         "门架编号,桩号,远程控制地址,设备序列号,备注\n"
-        "G1,K1,,,\n,K2,,,\nG1,K1,,,\nG3,abc,,,\nG4,,nowhere,,\nG5,,,S9,\n"
+        "G1,K1,,,\n,K2,,,\nG1,K1,,,\nG3,abc,,,\nG5,,,S9,\nG4,x,nowhere,,\n"
     )
     answer = take(rig, content)
     assert (answer.status, answer.json["error"]["code"]) == (400, "bad-rows")
@@ -75,8 +75,9 @@ def test_errors_by_row_and_column(rig: WebRig) -> None:
         (3, "门架编号"),
         (4, "门架编号"),
         (5, "桩号"),
-        (6, "远程控制地址"),
-        (7, "设备序列号"),
+        (6, "设备序列号"),
+        (7, "桩号"),
+        (7, "远程控制地址"),
     ]
     assert all(each["message"] and each["messageZh"] for each in answer.json["errors"])
     assert rig.ask("GET", "/gantries/G1").status == 404

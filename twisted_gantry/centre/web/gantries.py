@@ -15,7 +15,7 @@ from twisted_gantry.centre.store.report_pages import StoredReport, reports_of
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.views import Page, Standing
 from twisted_gantry.centre.web.call import Call
-from twisted_gantry.centre.web.gantry_entry import Wrong, wrong_entry
+from twisted_gantry.centre.web.gantry_entry import Wrong, wrong_members
 from twisted_gantry.centre.web.scope import Scope
 from twisted_gantry.centre.web.views import Views
 from twisted_gantry.net.http.json import HttpError
@@ -79,7 +79,7 @@ class Gantries:
                 call.scope.gantry(session, gantry_id)
             entry = entry_of(gantry_id, body, known)
             call.scope.check_road(entry.road)
-            if wrong := wrong_entry(entry):
+            for wrong in wrong_members(entry):
                 raise _bad_entry(wrong)
             try:
                 registry.put(session, [entry], self._sealing)

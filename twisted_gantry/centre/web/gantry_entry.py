@@ -1,7 +1,7 @@
 """What an entry of the registry may be: the checks of the API and of files with many entries."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from twisted_gantry.centre.model import Gantry
@@ -57,12 +57,11 @@ class Wrong:
     zh: str
 
 
-def wrong_entry(entry: Gantry) -> Wrong | None:
-    """Return what is wrong with an entry, None if nothing is; secrets are not shown."""
+def wrong_members(entry: Gantry) -> Iterator[Wrong]:
+    """Yield what is wrong with each member of an entry; secrets are not shown."""
     for field, check in _CHECKS:
         if wrong := check(getattr(entry, field)):
-            return Wrong(_NAMES[field], *wrong)
-    return None
+            yield Wrong(_NAMES[field], *wrong)
 
 
 _Texts = tuple[str, str] | None

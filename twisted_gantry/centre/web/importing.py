@@ -10,7 +10,7 @@ from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store.registry import NotRegistered, same
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.web.call import Call
-from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY, Column, wrong_entry
+from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY, Column, wrong_members
 from twisted_gantry.centre.web.scope import Scope
 from twisted_gantry.net.http.json import HttpError, header
 from twisted_gantry.net.http.multipart import NotOnePart, content_of
@@ -117,7 +117,7 @@ class _Plan:
 
 def _told(call: Call, plan: _Plan, *, dry_run: bool) -> api.Imported:
     """Return the answer; a refusal says so as every error does."""
-    errors = list(plan.errors)
+    errors = sorted(plan.errors, key=lambda error: error.row)
     if dry_run or not errors:
         return api.Imported(plan.created, plan.changed, plan.same, dry_run, errors)
     call.request.setResponseCode(400)
@@ -163,8 +163,10 @@ def read_entries(content: bytes) -> _Read:
     seen: dict[str, int] = {}
     for number, cells in rows:
         entry = _entry(columns, cells)
-        if wrong := wrong_entry(entry):
+        mistakes = list(wrong_members(entry))
+        for wrong in mistakes:
             read.wrong(number, _FIELD_OF[wrong.column], wrong.en, wrong.zh)
+        if mistakes:
             continue
         first = seen.setdefault(same(entry.id), number)
         if first != number:
