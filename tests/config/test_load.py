@@ -1,6 +1,5 @@
 """The configuration: what passes, and every mistake with its line, its key and no secret."""
 
-import gc
 import importlib.metadata
 import json
 from importlib.metadata import EntryPoint, EntryPoints
@@ -27,13 +26,6 @@ GANTRY = '[gantry]\nid = "G000211001002110010"\n'
 CARD = '[[device]]\nname = "ups1"\nkind = "ups-card"\naddress = "tcp:192.168.1.20:2390"\n'
 NEW_CARD = '[[device]]\nname = "a"\nkind = "ups-card"\n'
 ETC = '[uplink.etc]\nurl = "https://platform.example/monitor.do"\nauth = "code"\n'
-
-
-@pytest.fixture(autouse=True, scope="module")
-def settled_heap() -> None:
-    """Set aside what is there before the first test: every test collects the garbage at its end."""
-    gc.collect()
-    gc.freeze()
 
 
 def problems(text: str, folder: Path = Path()) -> list[str]:

@@ -1,6 +1,5 @@
 """TOML tables: where each key stands, and every mistake at once, with its line."""
 
-import gc
 import json
 import tomllib
 from collections.abc import Callable, Iterator
@@ -13,14 +12,6 @@ from hypothesis import strategies as st
 
 from twisted_gantry.settings.tables import MOST_SHOWN, Document, Path, Problem, places, show_path
 from twisted_gantry.wire.secret import Secret
-
-
-@pytest.fixture(autouse=True, scope="module")
-def settled_heap() -> None:
-    """Set aside what is there before the first test: every test collects the garbage at its end."""
-    gc.collect()
-    gc.freeze()
-
 
 # -- where a key stands
 

@@ -1,7 +1,5 @@
 """`twistd gantry-centre`: options to settings, settings to a service."""
 
-import os
-import sys
 from pathlib import Path
 from typing import cast
 
@@ -10,13 +8,11 @@ from twisted.python.usage import UsageError
 
 from twisted_gantry.centre.service import Centre
 from twisted_gantry.centre.settings import ROLES, SQLITE, Role, Settings, load_demo, load_file
-from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.lean_loop import make_lean
-from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.systemd import HardExit
-from twisted_gantry.settings.tables import ConfigError, Problem, checked
-from twisted_gantry.texts.phrases import preferred
+from twisted_gantry.settings.options import read_or_exit
+from twisted_gantry.settings.tables import Problem
 
 PATIENCE = 20.0  # seconds in which reports that wait are committed before the process ends
 
@@ -50,29 +46,20 @@ class Options(BaseOptions):
             raise UsageError("give one of --config FILE and --demo")
         if self["role"] not in ROLES:
             raise UsageError(f"--role is one of {', '.join(ROLES)}; it is {self['role']!r}")
-        later: list[Problem] | None = [] if self["check"] else None
-        warnings: list[Problem] = []
-        language = preferred(os.environ)
-        try:
-            self.settings = self.read(later, warnings)
-        except ConfigError as error:
-            (sys.stdout if self["check"] else sys.stderr).write(f"{error.text(language)}\n")
-            sys.exit(1)
-        if self.settings.store.is_sqlite and self.role != "all":
-            raise UsageError(
-                f"--role {self.role} needs PostgreSQL, which several processes share; {SQLITE} is "
-                "for --role all"
-            )
-        if self["check"]:
-            sys.stdout.write(checked(later or (), warnings, language))
-            sys.exit(0)
-        if self.parent is not None:
-            choose_log(self.parent)
-            leave_out_pid_file(self.parent)
+        self.settings = read_or_exit(self, self._read_for_role)
 
     @property
     def role(self) -> Role:
         return cast("Role", self["role"])
+
+    def _read_for_role(self, later: list[Problem] | None, warnings: list[Problem]) -> Settings:
+        settings = self.read(later, warnings)
+        if settings.store.is_sqlite and self.role != "all":
+            raise UsageError(
+                f"--role {self.role} needs PostgreSQL, which several processes share; {SQLITE} is "
+                "for --role all"
+            )
+        return settings
 
     def read(
         self, later: list[Problem] | None = None, warnings: list[Problem] | None = None

@@ -32,6 +32,7 @@ from twisted_gantry.settings.tables import (
     ConfigError,
     Document,
     Problem,
+    read_settings,
     read_toml,
     shown,
 )
@@ -177,16 +178,9 @@ def load(
     the files that systemd makes when the service starts; `warnings` what may not be meant.
     Raises ConfigError.
     """
-    document = Document.parse(text, source)
-    if document.problems:
-        raise ConfigError(document.problems)
-    document.later = later
-    settings = _Reader(document, folder).settings()
-    if warnings is not None:
-        warnings += document.warnings
-    if settings is None:
-        raise ConfigError(document.problems)
-    return settings
+    return read_settings(
+        text, source, lambda document: _Reader(document, folder).settings(), later, warnings
+    )
 
 
 def load_file(

@@ -1,7 +1,5 @@
 """`twistd gantry`: options to settings, settings to a service."""
 
-import os
-import sys
 from functools import cached_property
 from pathlib import Path
 
@@ -11,12 +9,10 @@ from twisted.python.usage import UsageError
 from twisted_gantry.config.load import load_demo, load_file
 from twisted_gantry.config.settings import Settings
 from twisted_gantry.daemon.service import Gantry
-from twisted_gantry.logs import choose_log
 from twisted_gantry.net.clock import make_monotonic
-from twisted_gantry.net.pid_file import leave_out_pid_file
 from twisted_gantry.net.systemd import HardExit
-from twisted_gantry.settings.tables import ConfigError, Problem, checked
-from twisted_gantry.texts.phrases import preferred
+from twisted_gantry.settings.options import read_or_exit
+from twisted_gantry.settings.tables import Problem
 
 
 class Options(BaseOptions):
@@ -47,20 +43,7 @@ class Options(BaseOptions):
     def postOptions(self) -> None:
         if bool(self["config"]) == bool(self["demo"]):
             raise UsageError("give one of --config FILE and --demo")
-        later: list[Problem] | None = [] if self["check"] else None
-        warnings: list[Problem] = []
-        language = preferred(os.environ)
-        try:
-            self.settings = self.read(later, warnings)
-        except ConfigError as error:
-            (sys.stdout if self["check"] else sys.stderr).write(f"{error.text(language)}\n")
-            sys.exit(1)
-        if self["check"]:
-            sys.stdout.write(checked(later or (), warnings, language))
-            sys.exit(0)
-        if self.parent is not None:
-            choose_log(self.parent)
-            leave_out_pid_file(self.parent)
+        self.settings = read_or_exit(self, self.read)
 
     def read(
         self, later: list[Problem] | None = None, warnings: list[Problem] | None = None

@@ -8,10 +8,12 @@ import csv
 import io
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import IO, Any, Literal, Protocol
 
 from xlsxwriter import Workbook
+
+from twisted_gantry.net.http.arguments import LATEST
 
 Cell = str | int | float | bool | datetime | None
 """A value of a table; a `datetime` is local time and has no zone, None is an empty cell."""
@@ -47,6 +49,15 @@ def harmless(text: str) -> str:
     `=`.
     """
     return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def local_time(at: float | None, zone: tzinfo) -> datetime | None:
+    """Return Unix seconds as local time without a zone, as spreadsheets have it; None for what no
+    sheet can show.
+    """
+    if at is None or not 0 <= at <= LATEST:
+        return None
+    return datetime.fromtimestamp(at, zone).replace(tzinfo=None)
 
 
 class CsvTable:

@@ -18,9 +18,11 @@ from twisted_gantry.net.pem import LATER, Pem
 from twisted_gantry.net.text_files import read_text
 from twisted_gantry.settings.sources import NotYet
 from twisted_gantry.texts.phrases import Language, problems
+from twisted_gantry.wire.json import is_struct
 from twisted_gantry.wire.secret import Secret
 
 _S = TypeVar("_S", bound=msgspec.Struct)
+_R = TypeVar("_R")
 Path = tuple[str | int, ...]
 Checks = Mapping[str, Callable[[Any], str]]
 """What is wrong with the value of a key, by the key; an empty text if nothing is."""
@@ -347,6 +349,28 @@ def _anything(value: Any) -> str:
     return ""
 
 
+def read_settings(
+    text: str,
+    source: str,
+    read: Callable[[Document], _R | None],
+    later: list[Problem] | None,
+    warnings: list[Problem] | None,
+) -> _R:
+    """Return what `read` makes of a configuration. `later` gains the files that can be checked only
+    when the service starts, `warnings` what may not be meant. Raises ConfigError.
+    """
+    document = Document.parse(text, source)
+    if document.problems:
+        raise ConfigError(document.problems)
+    document.later = later
+    settings = read(document)
+    if warnings is not None:
+        warnings += document.warnings
+    if settings is None:
+        raise ConfigError(document.problems)
+    return settings
+
+
 def _no_mistakes(*_: Any) -> Iterable[tuple[Path, str]]:
     return ()
 
@@ -355,14 +379,10 @@ def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, Any]:
     """Return the struct that `kind` is, or is an array of, and the type of that array, or None."""
     if get_origin(kind) in (list, tuple):
         first = get_args(kind)[0]
-        return (first, kind) if _is_struct(first) else (None, None)
-    structs = [each for each in (kind, *get_args(kind)) if _is_struct(each)]
+        return (first, kind) if is_struct(first) else (None, None)
+    structs = [each for each in (kind, *get_args(kind)) if is_struct(each)]
     is_one = kind in structs or get_origin(kind) is UnionType
     return (structs[0], None) if len(structs) == 1 and is_one else (None, None)
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:

@@ -230,3 +230,8 @@ def dumps(message: Any) -> bytes:
     except (ValueError, TypeError, RecursionError, OverflowError) as error:
         # The name of the error alone: its text may quote the message, secrets and all.
         raise CannotEncode(f"no JSON can carry this: {type(error).__name__}") from None
+
+
+def is_struct(kind: Any) -> bool:
+    """Return whether `kind` is a class of msgspec.Struct."""
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)

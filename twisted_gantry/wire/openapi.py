@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from twisted_gantry.wire.json import is_struct
 from twisted_gantry.wire.local_api import ErrorAnswer, Health, Shape
 from twisted_gantry.wire.operations import Operation
 
@@ -23,7 +24,7 @@ _BYTES: Json = {"type": "string", "format": "binary"}
 
 def schema_of(kind: Any) -> Json:
     """Return the schema of a type: a reference to a component, or any object."""
-    return {"$ref": REF.format(name=kind.__name__)} if _is_struct(kind) else ANY_OBJECT
+    return {"$ref": REF.format(name=kind.__name__)} if is_struct(kind) else ANY_OBJECT
 
 
 def content_of(schema: Json, media: str = "application/json", **more: Json) -> Json:
@@ -43,12 +44,12 @@ def components_of(types: Iterable[Any], modules: Iterable[ModuleType]) -> Json:
     """Return the schemas of `types` and of all that they hold. An answer, which is a `Shape` of
     `modules`, has each member that cannot be unset.
     """
-    wanted = {kind for kind in types if _is_struct(kind)} | {ErrorAnswer}
+    wanted = {kind for kind in types if is_struct(kind)} | {ErrorAnswer}
     ordered = sorted(wanted, key=lambda kind: str(kind.__name__))
     _, schemas = msgspec.json.schema_components(ordered, ref_template=REF)
     for module in modules:
         for kind in vars(module).values():
-            if _is_struct(kind) and issubclass(kind, Shape) and kind.__name__ in schemas:
+            if is_struct(kind) and issubclass(kind, Shape) and kind.__name__ in schemas:
                 members = msgspec.structs.fields(kind)
                 always = [each.encode_name for each in members if each.default is not UNSET]
                 schemas[kind.__name__]["required"] = always
@@ -57,7 +58,7 @@ def components_of(types: Iterable[Any], modules: Iterable[ModuleType]) -> Json:
 
 def types_of(operations: Iterable[Operation]) -> set[Any]:
     """Return the types of answers and bodies."""
-    return {kind for each in operations for kind in (each.answer, each.body) if _is_struct(kind)}
+    return {kind for each in operations for kind in (each.answer, each.body) if is_struct(kind)}
 
 
 SECURITY: Json = {
@@ -76,10 +77,6 @@ def document_of(title: str, version: str, paths: Json, schemas: Json) -> Json:
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": SECURITY},
     }
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _media(kind: Any, events: Events) -> Json:
@@ -106,7 +103,7 @@ def _parameters(operation: Operation) -> list[Json]:
 
 def _operation(operation: Operation, events: Events, tag: str) -> Json:
     answer = _media(operation.answer, events)
-    is_health = _is_struct(operation.answer) and issubclass(operation.answer, Health)
+    is_health = is_struct(operation.answer) and issubclass(operation.answer, Health)
     found: Json = {
         "operationId": operation.id,
         "tags": [tag],

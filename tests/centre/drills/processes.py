@@ -9,14 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
 
+from tests.daemon.process import free_port
+
 STARTS_WITHIN = 60.0  # seconds
 _LOOK = 0.02
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Front:

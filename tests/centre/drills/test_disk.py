@@ -14,8 +14,9 @@ import pytest
 
 from tests.centre import postgres
 from tests.centre.drills import drill
-from tests.centre.drills.processes import Front, free_port
+from tests.centre.drills.processes import Front
 from tests.centre.drills.senders import Senders
+from tests.daemon.process import free_port
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.sqlite import SqliteEngine
 

@@ -8,8 +8,9 @@ import pytest
 
 from tests.centre import postgres
 from tests.centre.drills import drill
-from tests.centre.drills.processes import Front, free_port
+from tests.centre.drills.processes import Front
 from tests.centre.drills.senders import Senders
+from tests.daemon.process import free_port
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]

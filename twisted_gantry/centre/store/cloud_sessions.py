@@ -131,19 +131,3 @@ def connected(session: Session, gantries: Sequence[str]) -> list[Connected]:
     """Return the sessions of those of the gantries that are connected, by gantry."""
     sql = f"{_LIVE} WHERE s.gantry {{in}} ORDER BY s.gantry"
     return [Connected(*row) for row in session.rows(sql, session.now(), list(gantries))]
-
-
-def page_of_sessions(session: Session, after: str, limit: int) -> list[Connected]:
-    """Return up to `limit` sessions by gantry, from the first behind `after`."""
-    sql = f"{_LIVE} WHERE s.gantry > ? ORDER BY s.gantry LIMIT ?"
-    return [Connected(*row) for row in session.rows(sql, session.now(), after, limit)]
-
-
-def number_of_sessions(session: Session) -> int:
-    """Return how many devices are connected at all fronts."""
-    [(number,)] = session.rows(
-        "SELECT count(*) FROM cloud_sessions s"
-        " JOIN cloud_fronts f ON f.front = s.front AND f.expires > ?",
-        session.now(),
-    )
-    return int(number)

@@ -45,3 +45,9 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release what no connection holds."""
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error: those of psycopg go on with hints and addresses."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted_gantry.centre.store.disk import Usage, postgresql_usage, sqlite_usage
-from twisted_gantry.centre.store.engine import Engine, Unusable
+from twisted_gantry.centre.store.engine import Engine, Unusable, first_line
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.schema import migrate
 from twisted_gantry.centre.store.sqlite import SqliteEngine
@@ -44,7 +44,7 @@ def open_store(
     except Unusable:
         raise
     except Exception as error:
-        raise Unusable(f"the database cannot be opened: {_reason(error)}") from error
+        raise Unusable(f"the database cannot be opened: {first_line(error)}") from error
     try:
         migrate(connection)
     except Unusable:
@@ -52,7 +52,7 @@ def open_store(
         raise
     except Exception as error:
         connection.close()
-        raise Unusable(f"the tables cannot be made: {_reason(error)}") from error
+        raise Unusable(f"the tables cannot be made: {first_line(error)}") from error
     store = ReportStore(engine, filing, reactor, Limits(room, _usage(engine, max_gib)))
     store.start(connection)
     return store
@@ -62,8 +62,3 @@ def _usage(engine: Engine, max_gib: float) -> Usage | None:
     if isinstance(engine, SqliteEngine):
         return sqlite_usage(engine.path)
     return postgresql_usage(max_gib * _GIB) if max_gib > 0 else None
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -19,7 +19,7 @@ from twisted_gantry.centre.interfaces import Job, NotStored, Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import days, ledger, rejected
 from twisted_gantry.centre.store.disk import DiskGuard
-from twisted_gantry.centre.store.engine import Connection, Engine, Fault, Unusable
+from twisted_gantry.centre.store.engine import Connection, Engine, Fault, Unusable, first_line
 from twisted_gantry.centre.store.lanes import Lanes, Waiting, WaitingJob
 from twisted_gantry.centre.store.reports import Filing, days_of, store
 from twisted_gantry.net.histogram import Histogram
@@ -149,7 +149,7 @@ class Writer:
             self._failures += 1
             if not isinstance(error, Unusable) and self._engine.fault(error) is Fault.MISTAKE:
                 _log.failure("The database cannot be opened")
-            self._tell_trouble(f"the database cannot be reached: {_in_a_line(error)}")
+            self._tell_trouble(f"the database cannot be reached: {first_line(error)}")
             return False
         self._failures = 0
         self._tell_trouble(None)
@@ -181,7 +181,7 @@ class Writer:
             try:
                 result = self._connection.transaction(job)
             except NotStored as error:
-                self._tell_trouble(_in_a_line(error))
+                self._tell_trouble(first_line(error))
                 raise
             except Exception as error:
                 fault = self._engine.fault(error)
@@ -190,7 +190,7 @@ class Writer:
                 if fault in (Fault.REJECTED, Fault.MISTAKE):
                     raise
                 self._failed(fault, error)
-                raise NotStored(_in_a_line(error)) from error
+                raise NotStored(first_line(error)) from error
             self._tell_trouble(None)
             self.stalled = False
             return result
@@ -200,7 +200,7 @@ class Writer:
             self._drop()
         if fault is Fault.FULL:
             self._guard.found_full()
-        self._tell_trouble(_in_a_line(error))
+        self._tell_trouble(first_line(error))
 
     def _commit(self, reports: Sequence[Received]) -> list[Outcome]:
         """Store reports; those that the database rejects are found by halves."""
@@ -279,9 +279,3 @@ class Writer:
             return self._transact(job)
         except Exception as error:
             return error
-
-
-def _in_a_line(error: Exception) -> str:
-    """Return the first line of an error: those of psycopg go on with hints and addresses."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -24,8 +24,7 @@ from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantries import PENDING, pending
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY
 from twisted_gantry.export.sending import Parts, TableSender
-from twisted_gantry.export.tables import Cell, Format
-from twisted_gantry.net.http.arguments import LATEST
+from twisted_gantry.export.tables import Cell, Format, local_time
 from twisted_gantry.net.http.json import HttpError
 from twisted_gantry.net.threads import InThread
 
@@ -289,10 +288,7 @@ class Exports:
         return self._pages(read, row)
 
     def _local(self, at: float | None) -> datetime | None:
-        """Return local time without a zone, as spreadsheets have it."""
-        if at is None or not 0 <= at <= LATEST:
-            return None
-        return datetime.fromtimestamp(at, self._zone).replace(tzinfo=None)
+        return local_time(at, self._zone)
 
 
 async def _no_rows() -> AsyncIterator[Iterable[Sequence[Cell]]]:

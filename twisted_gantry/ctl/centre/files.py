@@ -6,9 +6,9 @@ import click
 from rich.text import Text
 
 from twisted_gantry.ctl.errors import Exit, Trouble
-from twisted_gantry.ctl.files import whole_file
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, plain
+from twisted_gantry.ctl.saving import save_table
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import centre_api as api
 from twisted_gantry.wire.centre_operations import EXPORTS
@@ -86,20 +86,10 @@ def export(
     把门架、导入模板、告警、事件、上报或审计导出到 FILE；扩展名为 .xlsx 时为 Excel 工作簿，
     否则为 CSV；表头语言由 --lang 决定。
     """
-    texts, name = session.texts, plain(str(file))
     query = {
-        "format": "xlsx" if file.suffix.lower() == ".xlsx" else "csv",
-        "lang": texts.language,
         "gantry": gantry,
         "road": road,
         "since": since,
         "until": until,
     }
-    waiting = session.waiting(texts("exporting", where=session.url, file=name))
-    with waiting, whole_file(file, force=force) as table:
-        size = session.api.fetch(f"/api/v1/export/{what}", query, table)
-    if session.json:
-        session.show_json({"file": str(file), "bytes": size})
-    else:
-        session.show(texts("exported", file=name, bytes=size))
-    return Exit.FINE
+    return save_table(session, what, query, file, force=force)

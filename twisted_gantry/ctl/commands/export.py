@@ -4,10 +4,8 @@ from pathlib import Path
 
 import click
 
-from twisted_gantry.ctl.errors import Exit
-from twisted_gantry.ctl.files import whole_file
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import plain
+from twisted_gantry.ctl.saving import save_table
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 
 WHAT = ("points", "alarms", "audit", "reports")
@@ -45,20 +43,10 @@ def export(
     把测点历史、告警、审计或上报导出到 FILE，时间为本地时间；扩展名为 .xlsx 时为 Excel 工作簿，
     否则为 CSV；表头语言由 --lang 决定。
     """
-    texts, name = session.texts, plain(str(file))
     query = {
-        "format": "xlsx" if file.suffix.lower() == ".xlsx" else "csv",
-        "lang": texts.language,
         "since": since,
         "until": until,
         "step": step,
         "prefix": prefix,
     }
-    waiting = session.waiting(texts("exporting", where=session.url, file=name))
-    with waiting, whole_file(file, force=force) as table:
-        size = session.api.fetch(f"/api/v1/export/{what}", query, table)
-    if session.json:
-        session.show_json({"file": str(file), "bytes": size})
-    else:
-        session.show(texts("exported", file=name, bytes=size))
-    return Exit.FINE
+    return save_table(session, what, query, file, force=force)

@@ -17,8 +17,8 @@ from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Report
 from twisted_gantry.export.sending import Parts, TableSender
-from twisted_gantry.export.tables import Cell, Format
-from twisted_gantry.net.http.arguments import DAY, LATEST, choice_of, moment_of, step_of
+from twisted_gantry.export.tables import Cell, Format, local_time
+from twisted_gantry.net.http.arguments import DAY, choice_of, moment_of, step_of
 from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.net.threads import InThread
 from twisted_gantry.net.times import times_in
@@ -181,10 +181,7 @@ class Exports:
         )
 
     def _local(self, at: float | None) -> datetime | None:
-        """Return local time without a zone, as spreadsheets have it."""
-        if at is None or not 0 <= at <= LATEST:
-            return None
-        return datetime.fromtimestamp(at, self._zone).replace(tzinfo=None)
+        return local_time(at, self._zone)
 
 
 def _rounded(value: float | str | None) -> Cell:

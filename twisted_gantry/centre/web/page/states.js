@@ -1,12 +1,9 @@
 // How a gantry is: the one place where ranks and colours come from.
 
 export const STATES = ["critical", "warning", "silent", "maintenance", "never", "well"];
-const RANK = Object.fromEntries(STATES.map((each, place) => [each, place]));
 
 // The state that a gantry shows: one that waits for a person is no other.
 export const stateOf = (gantry) => (gantry.pending ? "pending" : gantry.state);
-
-export const rank = (state) => RANK[state] ?? STATES.length;
 
 // Return the worst state of gantries and how many are in each.
 export function summed(gantries) {
