@@ -15,11 +15,11 @@ from tests.centre.store.samples import report
 from tests.support import fired
 from twisted_gantry.centre.interfaces import NotStored, QueueFull, Session
 from twisted_gantry.centre.model import Verdict
-from twisted_gantry.centre.store import ledger
+from twisted_gantry.centre.store import days, ledger
 from twisted_gantry.centre.store.rejected import harmless
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.states import Fresh
-from twisted_gantry.centre.store.store import Limits
+from twisted_gantry.centre.store.store import Limits, ReportStore
 from twisted_gantry.testing.clock import START
 
 
@@ -102,6 +102,18 @@ async def test_a_report_that_cannot_be_folded_is_kept_as_bytes(
     logged_failures.clear()
 
 
+async def test_a_day_that_was_dropped_is_made_anew(rig: Rig) -> None:
+    """A report of a day that another process dropped is stored as any other."""
+    store = rig.open()
+    day = days.day_of(START)
+    assert await store.put(report("G1")) is Verdict.STORED
+    await store.write(lambda session: days.drop(session, day))
+    assert await store.put(report("G2")) is Verdict.STORED
+    sql = f"SELECT gantry, (SELECT count(*) FROM rejected) FROM {days.table_of(day)}"
+    assert await store.read(lambda session: session.rows(sql)) == [("G2", 0)]
+    assert await store.read(ledger.totals) == {"stored": 2}
+
+
 async def test_what_waits_too_long_is_given_up(rig: Rig) -> None:
     """A database that stands still answers nobody: callers get NotStored after the deadline, and
     the trouble says so. When it goes on, reports are stored again.
@@ -160,6 +172,23 @@ async def test_a_closed_store_takes_nothing(rig: Rig) -> None:
     for late in (store.put(report()), store.write(no_job), store.read(no_job)):
         [refused] = fired(late)
         assert refused.check(NotStored)
+
+
+async def test_what_is_refused_at_the_end_is_counted(rig: Rig) -> None:
+    """A refusal that comes while the last reports are written is in the ledger as well."""
+    stores: list[ReportStore] = []
+
+    def fold(session: Session, fresh: Sequence[Fresh]) -> list[Verdict]:
+        stores[0].refused("1005")
+        return no_fold(session, fresh)
+
+    stores.append(rig.open(filing=Filing("front-1", fold=fold)))
+    await rig.hold(stores[0])
+    last, closed = stores[0].put(report()), stores[0].close()
+    rig.go.set()
+    await closed
+    assert await last is Verdict.STORED
+    assert await rig.open().read(ledger.totals) == {"stored": 1, "refused-1005": 1}
 
 
 def no_job(session: Session) -> None:

@@ -99,6 +99,8 @@ class Writer:
                 self._recover()
             if self._closing and self._lanes.empty:
                 break
+        if self._connection is not None and self._refused_written != self.refused:
+            self._do(self._count_refused)
         self._drop()
 
     def _recover(self) -> None:
@@ -248,15 +250,23 @@ class Writer:
 
     def _keep(self, report: Received, error: Exception) -> Outcome:
         """Store a report that was rejected: without what is wrong in it, or else as bytes."""
+        better = rejected.harmless(report)
+        verdict: Verdict | None = None
+        try:
+            # The same report may do now: its day, whose table was dropped, is made anew.
+            [verdict] = self._transact_reports([better])
+        except NotStored as lost:
+            return lost
+        except Exception as again:
+            error = again
+        if verdict is not None and better == report:
+            return verdict
         _log.failure(
             "The database rejects a report of {gantry!r}", Failure(error), gantry=report.gantry
         )
-        better = rejected.harmless(report)
-        if better != report:
-            with suppress(Exception):
-                [verdict] = self._transact_reports([better])
-                self._do(lambda session: self._count_rejected(session, 0, verdict))
-                return verdict
+        if verdict is not None:
+            self._do(lambda session: self._count_rejected(session, 0, verdict))
+            return verdict
         kept: Outcome = self._do(lambda session: self._keep_bytes(session, report, error))
         return kept
 
