@@ -56,7 +56,7 @@ def test_incidents_and_ledger(ctl: Ctl, peer: CentrePeer) -> None:
     [_, row] = rows_of(ctl("centre", "incidents", lang="zh").stdout)
     assert row[1:4] == ["严重", "市电异常", "G2"]
     text = ctl("centre", "ledger").stdout
-    assert "Reports 2 = stored 1 + twice 0 + refused 1; late 0" in text
+    assert "Reports 2 = stored 1 + duplicate 0 + refused 1; late 0" in text
     assert "refused with 1005: 1" in text
     assert document(ctl("centre", "ledger", "--json"))["refusedBy"] == {"1005": 1}
 

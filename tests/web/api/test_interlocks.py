@@ -47,7 +47,7 @@ def test_where_an_interlock_stands(small: SmallSite, client: Client) -> None:
     [found] = answer.json["interlocks"]
     assert found["state"] == "waiting"
     assert "the card is busy" in found["why"]
-    assert found["whyZh"].startswith("联锁 dark 未能执行")
+    assert found["whyZh"].startswith("联动 dark 未能执行")
     assert b"1234" not in answer.body
     small.ups.answer = lambda: succeed(CommandResult(Outcome.DONE))
     small.clock.advance(60)

@@ -62,7 +62,7 @@ class CardsRefused(Exception):
 class NotYourRoad(Exception):
     """The person has other roads: 403."""
 
-    en, zh = "this road is not one of yours", "无权操作该路段"
+    en, zh = "this road is not one of yours", "无权操作该路线"
 
     def __init__(self) -> None:
         super().__init__(self.en)

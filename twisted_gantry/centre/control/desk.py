@@ -61,7 +61,7 @@ class ConfirmNeeded(Exception):
 class NoGantry(Exception):
     """The choice means no gantry of the registry: 404."""
 
-    en, zh = "no such gantry in the registry", "登记表中没有这样的门架"
+    en, zh = "no such gantry in the registry", "台账中没有这样的门架"
 
     def __init__(self) -> None:
         super().__init__(self.en)

@@ -35,4 +35,4 @@ def registry_trouble(registry: Registry) -> Found | None:
     if why is None:
         return None
     severity = WARNING if registry.ready else CRITICAL
-    return Found(REGISTRY, severity, f"the registry: {why}", f"门架注册表：{why}")
+    return Found(REGISTRY, severity, f"the registry: {why}", f"门架台账：{why}")

@@ -23,7 +23,7 @@ class Chosen:
 
 
 WHY = {
-    "unknown": ("the registry has no such gantry", "登记表中没有该门架"),
+    "unknown": ("the registry has no such gantry", "台账中没有该门架"),
     "pending": ("it waits for a person to approve it", "等待人工批准"),
     "no-url": ("the registry has no URL of its remotecontrol.do", "未登记其remotecontrol.do地址"),
     "bad-url": ("the URL of its remotecontrol.do is no URL", "其remotecontrol.do地址无效"),

@@ -119,7 +119,7 @@ class WatchCore:
         name = self.interlock.name
         self.owner.complain(
             f"the interlock {name} turns back and forth: what it did stays for {wait:.0f} s",
-            f"联锁 {name} 反复动作：其操作将保持 {wait:.0f} 秒",
+            f"联动 {name} 反复动作：其操作将保持 {wait:.0f} 秒",
         )
 
     def pause(self, seconds: float, machine: WatchInputs) -> None:
@@ -142,7 +142,7 @@ class WatchCore:
             return
         name, what = self.interlock.name, f"{action.target} {action.command}: {why}"
         self.owner.complain(
-            f"the interlock {name} could not act: {what}", f"联锁 {name} 未能执行：{what}"
+            f"the interlock {name} could not act: {what}", f"联动 {name} 未能执行：{what}"
         )
 
 

@@ -45,7 +45,7 @@ def pages(
 def status(session: Session) -> int:
     """Show the gantries by state, the incidents, the ledger, and faults of the centre itself.
 
-    显示各状态的门架数、当前事件、上报台账，以及中心自身的故障。
+    显示各状态的门架数、当前事件、上报账目，以及中心自身的故障。
 
     \b
     Exit code · 退出码
@@ -212,7 +212,7 @@ def _incident_table(session: Session, found: list[api.IncidentView]) -> Any:
     return session.table(columns, rows)
 
 
-@click.command(cls=Command, short_help="The ledger of reports. · 上报台账")
+@click.command(cls=Command, short_help="The ledger of reports. · 上报账目")
 @click.option("--since", metavar="TIME", help="RFC 3339, or Unix seconds. · 起始时间。")
 @json_option
 @pass_session

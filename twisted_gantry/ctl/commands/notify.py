@@ -16,17 +16,17 @@ PATIENCE = 60.0  # seconds that a test may take: mail and programs are slow
 def notify() -> None:
     """List the targets of notifications with their ledgers, or send a test message.
 
-    列出告警通知对象及其台账，或发送测试通知。
+    列出告警通知对象及其账目，或发送测试通知。
     """
 
 
-@notify.command("list", cls=Command, short_help="The targets and their ledgers. · 通知对象与台账")
+@notify.command("list", cls=Command, short_help="The targets and their ledgers. · 通知对象与账目")
 @json_option
 @pass_session
 def list_targets(session: Session) -> int:
     """Show each target: its kind, state, ledger and last error.
 
-    显示各通知对象的类型、状态、台账与最近错误。有对象离线时退出码为 1。
+    显示各通知对象的类型、状态、账目与最近错误。有对象离线时退出码为 1。
     """
     answer = session.get("/api/v1/site")
     targets = answer.fit(local_api.SiteView).notify

@@ -26,7 +26,7 @@ _UNHEALTHY = 503
 def status(session: Session) -> int:
     """Show the gantry, its health, devices, uplinks, reports, bridges, notifications and alarms.
 
-    显示门架、设备、上报通道与上报台账、桥接、告警通知、当前告警和健康状况。
+    显示门架、设备、上报通道与上报账目、桥接、告警通知、当前告警和健康状况。
 
     \b
     Exit code · 退出码

@@ -37,7 +37,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "label": ("Label", "名称"),
     "last-delivered": ("Last delivered", "最近送达"),
     "last-error": ("Last error", "最近错误"),
-    "ledger": ("Reports", "上报台账"),
+    "ledger": ("Reports", "上报账目"),
     "maximum": ("Maximum", "最大值"),
     "mean": ("Mean", "平均值"),
     "message": ("Message", "内容"),

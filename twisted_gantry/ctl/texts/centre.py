@@ -21,8 +21,9 @@ CENTRE: Mapping[str, tuple[str, str]] = {
     ),
     "backlog-line": ("Backlog: the oldest report is of {at}.", "补传：最早的上报时间为 {at}。"),
     "centre-ledger": (
-        "Reports {received} = stored {stored} + twice {duplicate} + refused {refused}; late {late}",
-        "上报：收到 {received} ＝ 入库 {stored} ＋ 重复 {duplicate} ＋ 拒绝 {refused}；迟到 {late}",
+        "Reports {received} = stored {stored} + duplicate {duplicate} + refused {refused};"
+        " late {late}",
+        "上报：收到 {received} ＝ 入库 {stored} ＋ 重复 {duplicate} ＋ 拒收 {refused}；迟到 {late}",
     ),
     "centre-line": ("Centre {name}, version {version}", "中心 {name}，版本 {version}"),
     "confirm-order": (
@@ -63,13 +64,13 @@ CENTRE: Mapping[str, tuple[str, str]] = {
     "order-waiting": ("Waiting for the outcomes of {id} …", "正在等待 {id} 的结果 …"),
     "pending-line": (
         "{number} gantries registered themselves and wait for approval.",
-        "{number} 个门架自行注册，等待批准。",
+        "{number} 个门架自行登记，等待批准。",
     ),
     "preview-line": (
         "{able} of {gantries} gantries will get it.",
         "{gantries} 个门架中有 {able} 个可以下达。",
     ),
-    "refused-line": ("refused with {code}: {number}", "以 {code} 拒绝：{number}"),
+    "refused-line": ("refused with {code}: {number}", "以 {code} 拒收：{number}"),
     "rejected-line": (
         "{number} reports are kept as bytes: the database did not take them as they were.",
         "{number} 条上报数据库无法按原样写入，已按字节保存。",
