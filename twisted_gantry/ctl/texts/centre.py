@@ -21,8 +21,10 @@ CENTRE: Mapping[str, tuple[str, str]] = {
     ),
     "backlog-line": ("Backlog: the oldest report is of {at}.", "补传：最早的上报时间为 {at}。"),
     "centre-ledger": (
-        "Reports {received} = stored {stored} + duplicate {duplicate} + refused {refused};"
-        " late {late}",
+        (
+            "Reports {received} = stored {stored} + duplicate {duplicate} + refused {refused}; "
+            "late {late}"
+        ),
         "上报：收到 {received} ＝ 入库 {stored} ＋ 重复 {duplicate} ＋ 拒收 {refused}；迟到 {late}",
     ),
     "centre-line": ("Centre {name}, version {version}", "中心 {name}，版本 {version}"),
