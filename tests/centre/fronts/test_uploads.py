@@ -116,6 +116,13 @@ def test_what_is_stored(rig: FrontRig) -> None:
     assert "smoke" in report.told[0].raised
 
 
+@pytest.mark.parametrize("stamp", ["0", "-5", "NoData", str(int(START * 1000)), None])
+def test_a_stamp_that_is_none(rig: FrontRig, stamp: str | None) -> None:
+    """What is no time in seconds is left to the reception; reports with it may say the same."""
+    assert rig.ask(rig.body(timeStamp=stamp)).code == "1000"
+    assert [each.stamp for each in rig.store.reports] == [None]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [

@@ -153,8 +153,8 @@ class Uploads:
         """Return a time stamp, None for one that means nothing. Raises EtcRefused for the future,
         and never for the past: backlogs may be old.
         """
-        if time_stamp is None or not 0 <= time_stamp < _LATEST:
-            return None
+        if time_stamp is None or not 0 < time_stamp < _LATEST:
+            return None  # a device without a clock may write 0 each time: that names no report
         ahead = time_stamp - self._now()
         if ahead > self._skew:
             raise EtcRefused(EtcCode.CLOCK_SKEW, f"timeStamp is {ahead:.0f} s ahead")
