@@ -206,6 +206,15 @@ async def test_a_person_commands_the_gantries_of_their_roads(rig: CentreRig) -> 
     assert await rig.desk.get(theirs, NEIGHBOUR) is None
     assert [each.id for each in await rig.desk.list(NEIGHBOUR)] == [mixed, both]
     assert await rig.desk.list(Asker("nobody", frozenset())) == []
+    named = await rig.submit(UPDATE, ["G1", "G41"], NEIGHBOUR)
+    seen = await rig.seen(named, NEIGHBOUR)
+    assert [(each.gantry, each.state) for each in seen.orders] == [
+        ("G1", OrderState.REFUSED),
+        ("G41", OrderState.QUEUED),
+    ]
+    assert seen.counts == {OrderState.REFUSED: 1, OrderState.QUEUED: 1}
+    other = Asker("another", NEIGHBOUR.roads)
+    assert [each.gantry for each in (await rig.seen(named, other)).orders] == ["G41"]
 
 
 async def test_commands_and_outcomes_come_in_pages(rig: CentreRig) -> None:

@@ -60,6 +60,7 @@ BAD_ENTRIES: list[tuple[str, object, int, str]] = [
     ("G1", {"remoteControl": "http://me:pw@x/"}, 400, "bad-entry"),
     ("G1", {"name": "a\u0000b"}, 400, "bad-entry"),
     ("G" + "1" * 20, {}, 400, "bad-entry"),
+    ("..", {}, 400, "bad-entry"),
     ("G1", {"nme": "x"}, 400, "bad-request"),
     ("G1", {"id": "G2"}, 400, "other-id"),
     ("G1", {"eqSN": "SN7"}, 409, "taken"),

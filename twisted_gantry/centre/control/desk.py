@@ -141,7 +141,13 @@ class CommandDesk:
         """Return a command with a page of its outcomes by gantry; None for an unknown one."""
         return self._store.read(
             lambda session: commands.seen(
-                session, command, roads=asker.roads, limit=limit, after=after, state=state
+                session,
+                command,
+                roads=asker.roads,
+                who=asker.who,
+                limit=limit,
+                after=after,
+                state=state,
             )
         )
 
@@ -150,7 +156,9 @@ class CommandDesk:
     ) -> "Deferred[list[CommandSeen]]":
         """Return commands without their outcomes, newest first, older than the id `after`."""
         return self._store.read(
-            lambda session: commands.listed(session, roads=asker.roads, limit=limit, after=after)
+            lambda session: commands.listed(
+                session, roads=asker.roads, who=asker.who, limit=limit, after=after
+            )
         )
 
 

@@ -301,17 +301,19 @@ def seen(
     command: str,
     *,
     roads: Collection[str] | None,
+    who: str = "",
     limit: int,
     after: str = "",
     state: OrderState | None = None,
 ) -> CommandSeen | None:
     """Return a command with a page of its orders, those with `state` or all; None for an unknown
-    one. With `roads` it has only their gantries, and is unknown without any.
+    one. With `roads` it has only their gantries and what `who` has named in vain, and is unknown
+    without any.
     """
-    found = _seen(session, "WHERE id = ?", [command], roads)
+    found = _seen(session, "WHERE id = ?", [command], roads, who)
     if not found:
         return None
-    where, values = _on(roads)
+    where, values = _on(roads, who)
     wanted = "" if state is None else " AND state = ?"
     rows = session.rows(
         "SELECT gantry, state, code, message, message_zh, result, sent_at, ended_at"  # noqa: S608
@@ -324,30 +326,45 @@ def seen(
 
 
 def listed(
-    session: Session, *, roads: Collection[str] | None, limit: int, after: str = ""
+    session: Session,
+    *,
+    roads: Collection[str] | None,
+    who: str = "",
+    limit: int,
+    after: str = "",
 ) -> list[CommandSeen]:
     """Return at most `limit` commands without their orders, newest first, from before the id
     `after` on; with `roads` those that some of their gantries got.
     """
-    where, values = _on(roads)
+    where, values = _on(roads, who)
     older = "id < ?" if after else "1 = 1"
     mine = f" AND EXISTS (SELECT 1 FROM orders WHERE command = commands.id{where})"  # noqa: S608
     which = f"WHERE {older}{mine if where else ''} ORDER BY id DESC LIMIT ?"
-    return _seen(session, which, [*([after] if after else []), *values, limit], roads)
+    return _seen(session, which, [*([after] if after else []), *values, limit], roads, who)
 
 
-def _on(roads: Collection[str] | None) -> tuple[str, list[list[str]]]:
-    return ("", []) if roads is None else (" AND road {in}", [sorted(roads)])
+def _on(roads: Collection[str] | None, who: str) -> tuple[str, list[Any]]:
+    """Return the condition for the orders that a person sees, with its values. A gantry outside
+    `roads` that the person has named is refused as unknown, and has no road.
+    """
+    if roads is None:
+        return "", []
+    named = "road = '' AND command IN (SELECT id FROM commands WHERE who = ?)"
+    return f" AND (road {{in}} OR ({named}))", [sorted(roads), who]
 
 
 def _seen(
-    session: Session, which: str, values: Sequence[Any], roads: Collection[str] | None
+    session: Session,
+    which: str,
+    values: Sequence[Any],
+    roads: Collection[str] | None,
+    who: str,
 ) -> list[CommandSeen]:
     rows = session.rows(
         f"SELECT id, who, method, fields, names, asked, expires FROM commands {which}",  # noqa: S608
         *values,
     )
-    where, mine = _on(roads)
+    where, mine = _on(roads, who)
     counted = session.rows(
         "SELECT command, state, count(*) FROM orders"  # noqa: S608
         f" WHERE command {{in}}{where} GROUP BY command, state",
