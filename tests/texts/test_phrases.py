@@ -14,7 +14,7 @@ import twisted_gantry
 from twisted_gantry.config.load import load
 from twisted_gantry.logs import SPEECH, human_line, json_line
 from twisted_gantry.settings.tables import ConfigError, Problem, checked
-from twisted_gantry.texts.phrases import Phrases, preferred, problems, table
+from twisted_gantry.texts.phrases import Phrases, errors, preferred, problems, table
 from twisted_gantry.wire.json import loads
 
 ROOT = Path(twisted_gantry.__file__).parent
@@ -169,6 +169,7 @@ def test_a_check_in_chinese() -> None:
     assert told[0] == "site.toml:3: gantry.nmae: 未知的键；是否为 name？"
     assert told[1].startswith("site.toml:5: web.listen: tcp:8080 可从其他机器访问")
     assert problems().chinese("expected int >= 1; it is 0") == "应为不小于 1 的整数；现为 0"
+    assert errors().chinese("airOperate is out of range") == "airOperate 超出范围"
     later = [Problem("s", 1, "k", "is missing")]
     assert checked(later, [], "zh").splitlines() == ["s:1: k: 缺失；此时未检查", "配置无误"]
     assert checked([], later, "en").splitlines()[0] == "s:1: k: is missing (a warning)"
