@@ -95,6 +95,12 @@ def test_approve(rig: WebRig) -> None:
         )
     pending = rig.get("/gantries?state=pending")
     assert [each["id"] for each in pending["gantries"]] == ["G8", "G9"]
+    assert [each["hasAuth"] for each in pending["gantries"]] == [True, True]
+    first = rig.get("/gantries?state=pending&limit=1")
+    assert ([each["id"] for each in first["gantries"]], first["total"]) == (["G8"], 2)
+    rest = rig.get(f"/gantries?state=pending&limit=1&after={first['after']}")
+    assert ([each["id"] for each in rest["gantries"]], rest["after"]) == (["G9"], None)
+    assert rig.get("/gantries?state=pending&q=9")["total"] == 1
     assert rig.get("/gantries")["total"] == 0
     assert rig.get("/overview")["gantries"]["pending"] == 2
     answer = rig.ask("POST", "/gantries/approve", {"gantries": ["G8", "G5"]})

@@ -138,17 +138,19 @@ def gantry_views(
     q: str = "",
     sort: str = "id",
     mains_off: bool = False,
+    pending: bool = False,
     after: Key | None = None,
     limit: int = 100,
     roads: Roads = None,
 ) -> Page[Standing]:
-    """Return gantries that are not pending. `q` is looked for in id, name, road, section, stake.
+    """Return gantries that are `pending`, or those that are not. `q` is looked for in id, name,
+    road, section and stake.
     `sort` is `id`, `batteryMinutes` (the least first) or `since` (the newest first); those without
     a value come last.
     """
     now = session.now()
     where = _Where()
-    where.add("v.pending = 0")
+    where.add("v.pending = ?", int(pending))
     where.given("v.state = ?", state and state.value)
     where.given("v.road = ?", road)
     where.given("v.section = ?", section)

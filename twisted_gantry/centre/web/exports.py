@@ -21,7 +21,7 @@ from twisted_gantry.centre.store.audit import AuditEntry
 from twisted_gantry.centre.store.report_pages import StoredReport, reports_of
 from twisted_gantry.centre.store.views import Key, Page, Standing, Struck
 from twisted_gantry.centre.web.call import Call
-from twisted_gantry.centre.web.gantries import PENDING, pending
+from twisted_gantry.centre.web.gantries import PENDING, of_state
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY
 from twisted_gantry.export.sending import Parts, TableSender
 from twisted_gantry.export.tables import Cell, Format, local_time
@@ -138,11 +138,9 @@ class Exports:
         road, section, q = call.text("road"), call.text("section"), call.text("q")
 
         def read(after: Key | None) -> Job[Page[Standing]]:
-            if state == PENDING:
-                return lambda session: pending(session, call.scope)
             return lambda session: stored.gantry_views(
                 session,
-                state=GantryState(state) if state else None,
+                **of_state(state),
                 road=road or None,
                 section=section or None,
                 q=q,

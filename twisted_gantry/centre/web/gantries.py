@@ -41,11 +41,9 @@ class Gantries:
         limit, after, mains_off = call.limit(), call.after(sort), call.flag("mainsOff")
 
         def job(session: Session) -> Page[Standing]:
-            if state == PENDING:
-                return pending(session, call.scope)
             return stored.gantry_views(
                 session,
-                state=GantryState(state) if state else None,
+                **of_state(state),
                 road=road or None,
                 section=section or None,
                 q=q,
@@ -156,18 +154,10 @@ class Gantries:
         )
 
 
-def pending(session: Session, scope: Scope) -> Page[Standing]:
-    """Return the gantries that registered themselves: at most 1,000, which are one page."""
-    rows = session.rows(
-        f"SELECT {registry.COLUMNS} FROM gantries WHERE pending = 1 ORDER BY id"  # noqa: S608
-    )
-    found = [registry.gantry_of(row) for row in rows]
-    shown = [
-        Standing(each, GantryState.NEVER, None, None, None, False, (), has_auth=True)
-        for each in found
-        if scope.has(each.road)
-    ]
-    return Page(shown, None, len(shown))
+def of_state(state: str) -> dict[str, Any]:
+    """Return the arguments of `gantry_views` for a value of `state`."""
+    pending = state == PENDING
+    return {"pending": pending, "state": GantryState(state) if state and not pending else None}
 
 
 def entry_of(gantry_id: str, body: api.GantryBody, known: Gantry | None) -> Gantry:
