@@ -27,6 +27,7 @@ ITEMS, DEPTH = 50, 32
 """Items of a pack, and packs of one device that are in flight."""
 BEAT_S = 3.0  # a gantry's own period
 WARM_S = 1.0
+PATIENCE_S = 2.0
 _MARK = "@packID@"
 _READ = 256 * 1024
 
@@ -60,7 +61,7 @@ class Load:
 
     def __init__(self, port: int, connections: int) -> None:
         self.port, self.devices = port, [Device(port, 0)]
-        self.answers = self.lost = 0
+        self.answers = self.lost = self.beats = 0
         self.ids = count(int(time.time() * 1000))
         items = tuple(Item(e_chan=f"P0-C{n}", e_val=f"{220 + n / 10:.1f}") for n in range(ITEMS))
         line = encode(Pack(eq_sn="@", pack_id=_MARK, total_size=ITEMS, eq_data=items))
@@ -84,6 +85,7 @@ class Load:
         for _ in range(min(due, len(devices))):
             self._beaten = (self._beaten + 1) % len(devices)  # in turn, however many they become
             devices[self._beaten].socket.sendall(devices[self._beaten].beat)
+            self.beats += 1
 
     def packs(self, device: Device, number: int) -> bytes:
         before, behind, ids = device.before, self.behind, self.ids
@@ -115,10 +117,11 @@ class Load:
             poll.register(each.socket.fileno(), select.EPOLLIN)
         by_fd = {each.socket.fileno(): each for each in devices}
         sent, total = 0, round(seconds * len(devices) / BEAT_S)
-        while sent < total:
+        while sent < total or (self.answers < self.beats and not self._is_over(began + seconds)):
             due = min(total, int((time.perf_counter() - began) * len(devices) / BEAT_S))
             for number in range(sent, due):
                 devices[number % len(devices)].socket.sendall(devices[number % len(devices)].beat)
+            self.beats += max(0, due - sent)
             sent = max(sent, due)
             for fd, _ in poll.poll(0.001, 1000):
                 data = by_fd[fd].socket.recv(4096)
@@ -126,6 +129,10 @@ class Load:
                 if not data:
                     poll.unregister(fd)
                     self.lost += 1
+
+    def _is_over(self, until: float) -> bool:
+        """Tell whether the last answers have been waited for long enough."""
+        return time.perf_counter() > until + PATIENCE_S
 
 
 def main(port: int, kind: str, connections: int, seconds: float) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from twisted_gantry.centre.conditions import CLOCK_SKEW, SILENT, condition
+from twisted_gantry.centre.conditions import CLOCK_SKEW, FOGSLINK, SILENT, condition
 from twisted_gantry.centre.model import PERIOD, Received, Told
 from twisted_gantry.wire.emergencies import is_emergency
 from twisted_gantry.wire.etc.conditions import CRITICAL
@@ -168,13 +168,15 @@ class GantryFold:
         its place in the timeline is another one than `filed` tells.
         """
         told = report.told or _HEARD
+        if report.key and self._is_steady(report):
+            return False, False
         if not report.key:  # what a Fogslink device sends does not stand for the reports
             self._set_own(SILENT, False, report.received_at)
         self._judge_stamp(report)
-        at = self._position(report)
+        at = self.position(report)
         late = self._is_late(told, at)
         if late and self._fell_back(report, at):
-            at = self._position(report)
+            at = self.position(report)
             late = self._is_late(told, at)
         elif not late and report.told and report.stamp is not None:
             self._behind(None, None)  # a Fogslink pack has no stamp, and tells nothing of the clock
@@ -194,6 +196,22 @@ class GantryFold:
         self._judge(at)
         return changed
 
+    def _is_steady(self, report: Received) -> bool:
+        """Take a Fogslink pack that changes no alarm, as nearly all do; returns whether it is one.
+        A pack is filed by its reception, and tells of neither batteries nor lightning.
+        """
+        if len(report.told) != 1 or self.mark.since is None:
+            return False
+        [told] = report.told
+        if told.subject != FOGSLINK or told.raised or self._open.get(FOGSLINK):
+            return False
+        known = self.states.get(FOGSLINK)
+        at = Position.of(report.received_at, report.received_at)
+        if known is None or at < known.at:
+            return False
+        known.at, known.heard, known.changed = at, max(at.received, known.heard), True
+        return True
+
     def alters(self, told: Told, at: Position) -> bool:
         """Tell whether a late report would change alarms, as far as they are known now."""
         before, after = self._around(told, at)
@@ -209,7 +227,8 @@ class GantryFold:
         elif not may_be(stamp, received) and not report.key and report.method in MONITOR:
             self._skew(True, received)
 
-    def _position(self, report: Received) -> Position:
+    def position(self, report: Received) -> Position:
+        """Return where a report stands, as far as the clock of the gantry is known now."""
         stamp, received = report.stamp, report.received_at
         if stamp is None or self.mark.skewed or not may_be(stamp, received):
             stamp = received

@@ -36,7 +36,7 @@ class Session(Protocol):
 
     def many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         """Run a statement for each row; with `{rows:text,int}` in place of VALUES it is one
-        statement for all, which must not name a key twice.
+        statement for many, which must not name a key twice.
         """
 
     def many_rows(self, sql: str, rows: Iterable[Sequence[Any]]) -> list[Row]:

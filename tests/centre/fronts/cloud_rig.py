@@ -113,11 +113,11 @@ class Device:
 
 class HeldStore:
     """A store that commits when the test says so. `broken` fails each report at once, `away` all
-    else.
+    else. After what it tells, the reactor has its turn.
     """
 
-    def __init__(self, store: InlineStore) -> None:
-        self.store = store
+    def __init__(self, store: InlineStore, clock: ManualClock) -> None:
+        self.store, self._clock = store, clock
         self.read, self.refused = store.read, store.refused
         self.away: Exception | None = None
         self.held: deque[tuple[Received, Deferred[Verdict]]] | None = None
@@ -143,6 +143,7 @@ class HeldStore:
         for _ in range(min(number, len(self.held))):
             report, waiting = self.held.popleft()
             self.store.put(report).chainDeferred(waiting)
+        self._clock.advance(0)
 
     def lose(self, at: int = 0) -> None:
         """Fail one of the reports that are held."""
@@ -150,6 +151,7 @@ class HeldStore:
         _, waiting = self.held[at]
         del self.held[at]
         waiting.errback(NotStored("the disk is gone"))
+        self._clock.advance(0)
 
 
 @implementer(IStreamServerEndpoint)
@@ -173,7 +175,7 @@ class Rig:
     def __init__(
         self, memory: InlineStore, clock: ManualClock, *, known: bool = True, **limits: int
     ) -> None:
-        self.clock, self.store = clock, HeldStore(memory)
+        self.clock, self.store = clock, HeldStore(memory, clock)
         store: Any = self.store
         self.registry = Registry(store, SEALING, clock)
         self.register(Gantry(GANTRY, eq_sn=EQ_SN, api_key=Secret(API_KEY)))

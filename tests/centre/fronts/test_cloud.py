@@ -124,6 +124,7 @@ def test_an_answer_waits_for_those_before_it(rig: Rig) -> None:
     rig.store.commit()
     assert device.hears() == []
     first[1].errback(Failure(NotStored("lost")))
+    rig.clock.advance(0)
     assert codes(device.hears()) == [("2", "8"), ("3", "9")]
 
 

@@ -57,6 +57,7 @@ def test_failures_in_flight_let_the_rest_go_on(rig: Rig) -> None:
     while rig.store.held:
         _, waiting = rig.store.held.popleft()
         waiting.errback(Failure(NotStored("no disk")))
+    rig.clock.advance(0)
     assert not device.is_paused()
     assert device.hears() == []
 

@@ -168,3 +168,15 @@ def test_late_is_a_verdict_of_its_own(memory: InlineStore) -> None:
     table = table_of(int(START // DAY))
     late = memory.writing(lambda s: s.rows(f"SELECT late FROM {table} ORDER BY stamp"))
     assert late == [(1,), (1,), (1,), (0,)]
+
+
+def test_a_second_is_one_moment_in_the_past_as_well(memory: InlineStore) -> None:
+    """A report of a clock that runs ahead stands at the second of its reception, and not behind a
+    late one of that second.
+    """
+    memory.put_all([report("G1", START)])
+    memory.put_all([report("G1", START + 60, received=START + 50.7, raised="smoke")])
+    memory.put_all([report("G1", START + 100)])
+    assert memory.put_all([report("G1", START + 50, received=START + 300)]) == [Verdict.LATE]
+    found = memory.writing(lambda s: s.rows("SELECT name, began, ended FROM alarms"))
+    assert found == [("cabinet-1.smoke", START + 50, START + 50)]

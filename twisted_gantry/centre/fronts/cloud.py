@@ -85,6 +85,7 @@ class CloudFront(ServiceGroup):
         self.unended: dict[DeviceSession, float] = {}
         self._store, self._registry, self._now = store, registry, now
         self._sessions: dict[DeviceSession, None] = {}
+        self._settling: list[DeviceSession] = []
         self._by_gantry: dict[str, DeviceSession] = {}
         self._by_number: dict[int, DeviceSession] = {}
         self._number, self._version, self._stopping = 0, registry.version, False
@@ -166,12 +167,21 @@ class CloudFront(ServiceGroup):
     def put(self, message: Pack | Single, gantry: str, body: bytes) -> Deferred[Any]:
         """Store data; fires after its commit, and fails if it is not stored."""
         self.counts["packs" if isinstance(message, Pack) else "values"] += 1
-        stored: Deferred[Any] = self._store.put(report_of(message, gantry, self._now(), body))
-        return stored.addErrback(self._not_stored)
+        return self._store.put(report_of(message, gantry, self._now(), body))
 
-    def _not_stored(self, failure: Any) -> Any:
+    def not_stored(self) -> None:
         self.counts["not-stored"] += 1
-        return failure
+
+    def settle(self, session: DeviceSession) -> None:
+        """Let a session send the answers to what was committed, in the next turn of the reactor."""
+        if not self._settling:
+            self.clock.callLater(0, self._settle)
+        self._settling.append(session)
+
+    def _settle(self) -> None:
+        settling, self._settling = self._settling, []
+        for session in settling:
+            session.settle()
 
     def refused(self) -> None:
         self.counts["code-9"] += 1

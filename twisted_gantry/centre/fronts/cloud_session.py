@@ -61,6 +61,8 @@ class Keeper(Interface):
     def ready(self) -> bool: ...  # whether the registry is known
     def account(self, eq_sn: str) -> Entry | None: ...
     def put(self, message: Pack | Single, gantry: str, body: bytes) -> Deferred[object]: ...
+    def not_stored(self) -> None: ...
+    def settle(self, session: "DeviceSession") -> None: ...  # soon, once for all that was stored
     def refused(self) -> None: ...  # data that was answered with 9
     def logged_in(self, session: "DeviceSession") -> None: ...
     def configured(self, session: "DeviceSession", message: messages.Configured) -> None: ...
@@ -94,7 +96,7 @@ class DeviceSession(Protocol):
         self._beat: bytes | None = None
         self._beaten = b""
         self._held = 0
-        self._over = self._finishing = self._was_heard = False
+        self._over = self._finishing = self._was_heard = self._settling = False
 
     @property
     def eq_sn(self) -> str:
@@ -262,17 +264,27 @@ class DeviceSession(Protocol):
 
     def _stored(self, _: object, due: _Due) -> None:
         due.told = True
-        self._settle()
+        self._settle_soon()
 
     def _not_stored(self, failure: Failure, due: _Due) -> None:
         """Give no answer: the device sends the same pack again, and never gives it up, as it would
         after ten answers of 9.
         """
+        self._keeper.not_stored()
         due.answer, due.told = None, True
-        self._settle()
+        self._settle_soon()
 
-    def _settle(self) -> None:
+    def _settle_soon(self) -> None:
+        """Answer together what is committed together."""
+        if self._out is not None:  # committed at once: the answer leaves with those of the read
+            self.settle()
+        elif not self._settling:
+            self._settling = True
+            self._keeper.settle(self)
+
+    def settle(self) -> None:
         """Send the answers whose turn has come."""
+        self._settling = False
         due = self._due
         ready = 0
         while ready < len(due) and due[ready].told:
@@ -285,8 +297,7 @@ class DeviceSession(Protocol):
             if self._out is not None:
                 self._out += answers
             else:
-                transport: Any = self.transport
-                transport.write(b"".join(answers))  # more may follow in this turn
+                direct.write(self.transport, b"".join(answers))
         if self._finishing and not due:
             self.cut("stopped")
         elif self._held & _ANSWERS and len(due) <= IN_FLIGHT // 2:

@@ -7,7 +7,7 @@ The gantries are locked, so that what was read once stays true to the end of the
 from collections.abc import Iterable, Iterator, Mapping
 
 from twisted_gantry.centre.conditions import FOGSLINK
-from twisted_gantry.centre.fold import Position, Span, told_of
+from twisted_gantry.centre.fold import AHEAD, Position, Span, told_of
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Row, Told
 from twisted_gantry.centre.store.days import DAY, day_of, existing, table_of
@@ -16,8 +16,6 @@ from twisted_gantry.centre.store.sql import POSTGRESQL, SQLITE
 SPAN = "id, gantry, name, began, began_received, ended, ended_received, late"
 """The columns of `alarms` that `span_of` takes."""
 
-_AHEAD = 3600.0
-"""Seconds by which the clock of a gantry may run ahead, at most."""
 _DAYS = 2
 """Days whose reports are loaded ahead: that of a late report, and the next one."""
 _MOST = 1000
@@ -125,7 +123,7 @@ class _Past:
             found += self._of_day(day, at, subject)
             found.sort(key=lambda each: each[0])
             # A report is filed by its stamp, which may be later than its reception.
-            sure = (day + 1) * DAY - _AHEAD
+            sure = (day + 1) * DAY - AHEAD
             while found and found[0][0].stamp < sure:
                 yield found.pop(0)
         yield from found
@@ -135,7 +133,7 @@ class _Past:
         for _, stamp, received, which, text in self._pasts.reports(
             self._gantry, day, at.stamp, subject
         ):
-            position = Position(min(stamp, received), received)
+            position = Position.of(stamp, received)
             if position > at and which not in waiting:
                 told = told_of(text, subject)
                 if told is not None:

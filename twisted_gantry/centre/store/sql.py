@@ -4,8 +4,8 @@ Statements have `?` for a value and these macros:
 
 - `{int}`, `{real}`, `{bytes}` and `{id}` (an own key) are the types beside `TEXT`;
 - `name {in}` is true for each item of a list, which stands for one `?`;
-- `{rows:text,real}` stands for `VALUES (?, ?)` in `Session.many`: one statement for all rows in
-  PostgreSQL. The types are text, int, real and bytes;
+- `{rows:text,real}` stands for the rows of `Session.many`: one statement for all in PostgreSQL, one
+  with `VALUES` for many in SQLite. The types are text, int, real and bytes;
 - `{sqlite}` or `{postgresql}` at its start keeps a statement of a schema to one engine.
 
 `FOR UPDATE` at the end of a statement locks rows in PostgreSQL. SQLite has one writer and no locks.
@@ -61,16 +61,17 @@ def row_types(sql: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=4096)
-def for_sqlite(sql: str) -> str:
-    """Return a statement as the `sqlite3` module takes it."""
-    return _TOKENS.sub(lambda found: _sqlite(found[0]), _FOR_UPDATE.sub("", sql))
+def for_sqlite(sql: str, rows: int = 1) -> str:
+    """Return a statement as the `sqlite3` module takes it, for a number of rows of `{rows:…}`."""
+    return _TOKENS.sub(lambda found: _sqlite(found[0], rows), _FOR_UPDATE.sub("", sql))
 
 
-def _sqlite(part: str) -> str:
+def _sqlite(part: str, rows: int) -> str:
     if part == "{in}":
         return "IN (SELECT value FROM json_each(?))"
     if part.startswith("{rows:"):
-        return f"VALUES ({', '.join('?' * len(part[6:-1].split(',')))})"
+        row = f"({', '.join('?' * len(part[6:-1].split(',')))})"
+        return f"VALUES {', '.join([row] * rows)}"
     return part
 
 

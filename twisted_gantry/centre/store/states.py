@@ -32,6 +32,7 @@ TABLES: tuple[str, ...] = (
         mains_off {int} NOT NULL, strikes TEXT, PRIMARY KEY (gantry, subject))""",
 )
 
+_NOWHERE = Position(float("-inf"), float("-inf"))
 _MARK = "behind_since, behind_stamp, skewed, worst, since, silent_since"
 
 
@@ -76,20 +77,23 @@ def _look_back(pasts: Pasts, folds: dict[str, GantryFold], fresh: Sequence[Fresh
     """Load what late reports will ask for, by few statements for all; what this does not foresee
     costs statements of its own.
     """
-    newest: dict[tuple[str, str], float] = {}
+    newest: dict[tuple[str, str], Position] = {}
     late: list[tuple[str, Told, Position]] = []
     for each in fresh:
         report = each.report
-        fold, stamp = folds[report.gantry], min(each.filed, report.received_at)
+        if report.key:  # a pack is hardly ever late
+            continue
+        fold = folds[report.gantry]
+        at = fold.position(report)
         for told in report.told:
             key = (report.gantry, told.subject)
             top = newest.get(key)
             if top is None:
                 known = fold.states.get(told.subject)
-                top = float("-inf") if known is None else known.at.stamp
-            if stamp <= top and not fold.mark.skewed:
-                late.append((report.gantry, told, Position(stamp, report.received_at)))
-            newest[key] = max(top, stamp)
+                top = _NOWHERE if known is None else known.at
+            if at < top:
+                late.append((report.gantry, told, at))
+            newest[key] = max(top, at)
     if not late:
         return
     pasts.load_spans(_earliest((gantry, at.stamp) for gantry, _, at in late))
