@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from tests.centre.web.rig import API, WebRig
 from tests.http_client import Exchange
 from twisted_gantry.centre.interfaces import NotStored
 from twisted_gantry.centre.model import Told
-from twisted_gantry.centre.store import incidents
+from twisted_gantry.centre.store import incidents, registry
+from twisted_gantry.wire.secret import Secret
 
 
 class Reader:
@@ -67,6 +69,23 @@ def test_a_snapshot(live: WebRig) -> None:
     assert events[1][1] == live.get("/overview")
     assert [data for name, data in events if name == "gantry"] == live.get("/gantries")["gantries"]
     assert [events[4][1]] == live.get("/incidents?active=1")["incidents"]
+
+
+def test_those_that_wait_for_approval(live: WebRig) -> None:
+    """The page asks a person about them: they are told, and that they wait no longer."""
+    reader = Reader(live)
+    reader.news()
+    sealing = live.desk.sealing
+    live.desk.write(partial(registry.register, gantry_id="G9", code=Secret("c"), sealing=sealing))
+    live.clock.advance(1)
+    told = dict(reader.news())
+    assert (told["gantry"]["id"], told["gantry"]["pending"]) == ("G9", True)
+    assert told["overview"]["gantries"]["pending"] == 1
+    assert live.ask("POST", "/gantries/approve", {"gantries": ["G9"]}).status == 200
+    live.clock.advance(1)
+    told = dict(reader.news())
+    assert (told["gantry"]["id"], told["gantry"]["pending"]) == ("G9", False)
+    assert "gone" not in told
 
 
 def test_changes(live: WebRig) -> None:

@@ -8,6 +8,7 @@ the events, and in which order, is that of `net/http/event_stream.py`.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace as with_members
@@ -75,13 +76,15 @@ class CentreStream(EventStream):
 
     def _read(self, session: Session) -> _Seen:
         roads = self._scope.roads
-        gantries = _all(
-            lambda after: stored.gantry_views(session, after=after, limit=PAGE, roads=roads)
+        gantries = (
+            standing
+            for pending in (False, True)
+            for standing in _all(
+                partial(stored.gantry_views, session, pending=pending, limit=PAGE, roads=roads)
+            )
         )
         incidents = _all(
-            lambda after: stored.incident_views(
-                session, active=True, after=after, limit=PAGE, roads=roads
-            )
+            partial(stored.incident_views, session, active=True, limit=PAGE, roads=roads)
         )
         return _Seen(
             self._overviews.of(session, self._scope),
@@ -154,10 +157,10 @@ class Streams(ServiceGroup):
         return stream.read(call.request)
 
 
-def _all(page: Callable[[stored.Key | None], Page[_T]]) -> Iterator[_T]:
+def _all(page: Callable[..., Page[_T]]) -> Iterator[_T]:
     after: stored.Key | None = None
     while True:
-        found = page(after)
+        found = page(after=after)
         yield from found.rows
         after = found.after
         if after is None:
