@@ -1,51 +1,26 @@
 """A target over a store: kept before it is sent, sent until it is taken, by one id."""
 
-import json
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import implementer
+from twisted.internet.defer import Deferred, fail
 
+from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired, memory_store
 from twisted_gantry.core.interfaces import StoreFailed
 from twisted_gantry.daemon.called import StoredMessages
 from twisted_gantry.net.outage import Outage, Reason
 from twisted_gantry.net.times import times_in
-from twisted_gantry.notify.interfaces import Gantry, ISender, NotSent
+from twisted_gantry.notify.interfaces import Gantry, NotSent
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.notify.notifier import Notifier
 from twisted_gantry.notify.plan import PACE, Now, Policy
 from twisted_gantry.notify.target import FAILING_AFTER, LONGEST_PAUSE, Target
 
 TIME = times_in("Asia/Shanghai")
-
-
-@implementer(ISender)
-class Receiver:
-    """Notes each message; takes it unless `error` is set. While it `hangs`, it does not answer."""
-
-    def __init__(self, clock: TestClock) -> None:
-        self.error: NotSent | None = None
-        self.hangs = False
-        self.got: list[dict[str, Any]] = []
-        self.times: list[float] = []
-        self.pending: list[Deferred[None]] = []
-        self._clock = clock
-
-    def send(self, body: bytes) -> Deferred[None]:
-        self.got.append(json.loads(body))
-        self.times.append(self._clock.seconds())
-        if self.hangs:
-            self.pending.append(Deferred())
-            return self.pending[-1]
-        return succeed(None) if self.error is None else fail(self.error)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
 
 
 class Place:

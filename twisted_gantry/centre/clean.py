@@ -1,8 +1,8 @@
 """Reports of a cabinet in which nothing is wrong, recognised while they are decoded.
 
-Most reports are such. The types of the message allow the spellings alone that tell that nothing is
-wrong, so that the decoder itself does the checks of `centre/reading.py`, in a fifth of the time. A
-message of any other kind is None here, and read by the general path.
+Most reports are such. The types of the message allow only spellings by which nothing is wrong. So
+the decoder itself does the checks of `centre/reading.py`, in a fifth of the time. A message of any
+other kind is None here, and read by the general path.
 """
 
 import re

@@ -105,7 +105,7 @@ async def test_a_process_that_died_is_missed(memory: InlineStore, clock: ManualC
 async def test_an_outage_of_the_database_is_no_death(
     memory: InlineStore, clock: ManualClock
 ) -> None:
-    """Nobody is missed for what nobody could tell; one that stays away is, a minute later."""
+    """What could not be told is no death; a process that stays away is dead a minute later."""
     centre = Centre(clock, memory)
     await centre.live(100, "front-1", "worker-1")
     for away in (50, 3600):

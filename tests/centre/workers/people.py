@@ -1,12 +1,11 @@
 """Workers that call people, over one store, with a receiver in memory."""
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail, succeed
-from zope.interface import implementer
+from twisted.internet.defer import Deferred, fail
 
+from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.own_troubles import OwnTroubles
@@ -14,7 +13,7 @@ from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.workers.caller import Office
 from twisted_gantry.centre.workers.calls import DUTY, PERIOD, Calls
 from twisted_gantry.centre.workers.lease import Duty
-from twisted_gantry.notify.interfaces import ISender, NotSent
+from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.settings import CalledSettings
 from twisted_gantry.settings.notify import NotifyEntry
 
@@ -33,32 +32,6 @@ class Faulty:
         return fail(NotStored("the disk is full")) if self.down else self._store.write(job)
 
     read = write
-
-
-@implementer(ISender)
-class Receiver:
-    """Notes each message; takes it unless `error` is set. While it `hangs`, it does not answer."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.hangs = False
-        self.error: NotSent | None = None
-        self.pending: list[Deferred[None]] = []
-
-    def send(self, body: bytes) -> Deferred[None]:
-        self.got.append(json.loads(body))
-        if self.hangs:
-            self.pending.append(Deferred())
-            return self.pending[-1]
-        return succeed(None) if self.error is None else fail(self.error)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-    @property
-    def told(self) -> list[tuple[str, list[str]]]:
-        """Return event and names of alarms of each message."""
-        return [(each["event"], [a["alarm"] for a in each["alarms"]]) for each in self.got]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import pytest
 
 from tests.centre.scratch import Scratch
 from tests.centre.store import rows
-from tests.centre.workers.people import Entry, Receiver, Worker, entry, office
+from tests.centre.workers.people import Entry, Worker, entry, office
+from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job
 from twisted_gantry.centre.store import care, notices

@@ -7,7 +7,8 @@ import pytest
 from twisted.python.failure import Failure
 
 from tests.centre.store import rows
-from tests.centre.workers.people import Receiver, entry, office
+from tests.centre.workers.people import entry, office
+from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.own_troubles import OwnTroubles

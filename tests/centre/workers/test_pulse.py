@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.centre.workers.people import Faulty, Receiver, entry, office
+from tests.centre.workers.people import Faulty, entry, office
+from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
 from twisted_gantry.centre.store import processes, troubles

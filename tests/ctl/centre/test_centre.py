@@ -125,7 +125,7 @@ def test_consent(ctl: Ctl, peer: CentrePeer) -> None:
 
 
 def test_a_script_says_yes(ctl: Ctl, peer: CentrePeer) -> None:
-    """Nobody can be asked: without --yes nothing is sent."""
+    """Where no person can be asked, nothing is sent without --yes."""
     result = send(ctl, "unlock-door", "unlockDoorId=1", "--gantry", "G1")
     assert result.exit_code == 1
     assert "--yes" in result.stderr

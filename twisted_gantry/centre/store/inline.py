@@ -1,4 +1,4 @@
-"""A store without threads, for tests and previews: each call is a transaction at once."""
+"""A store without threads, for tests and benches: each call is a transaction at once."""
 
 from collections.abc import Callable, Sequence
 from copy import copy

@@ -44,7 +44,7 @@ class Muted:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Nobody is called for `muted` from `since` until `until`, Unix seconds; `who` wants that."""
+    """From `since` until `until`, Unix seconds, no one is called for `muted`; `who` wants that."""
 
     muted: Muted
     since: float

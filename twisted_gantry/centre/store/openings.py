@@ -36,9 +36,9 @@ def last_before(session: Session, at: float) -> int:
 
 
 def begun(session: Session, after: int, before: float) -> tuple[int, list[Illegal]]:
-    """Return the alarms of doors behind the id `after`, up to the first that a report received at
-    `before` or later began, Unix seconds, and the id from which to go on. Alarms before that id
-    come once more for a while: a transaction may be committed behind one with later ids.
+    """Return the alarms of doors behind the id `after`, and the id from which to go on. The first
+    that a report received at `before` (Unix seconds) or later began ends them. Alarms before that
+    id come once more for a while: a transaction may be committed behind one with later ids.
     """
     rows = session.rows(
         "SELECT id, gantry, began_received, name LIKE ? FROM alarms WHERE id > ? ORDER BY id",

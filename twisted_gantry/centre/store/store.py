@@ -48,7 +48,7 @@ class ReportStore:
         limits: Limits = Limits(),
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._engine, self._limits, self._seconds, self._reactor = engine, limits, seconds, reactor
+        self._engine, self._limits, self._seconds = engine, limits, seconds
         self._lanes = Lanes(limits.room, seconds)
         self._guard = DiskGuard(limits.usage, seconds)
         self._writer = Writer(engine, filing, self._lanes, self._guard, reactor, seconds)

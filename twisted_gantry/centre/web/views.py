@@ -83,7 +83,7 @@ class Views:
             message_zh=about.zh,
             raised_at=self.time(alarm.began),
             cleared_at=self.time(alarm.ended),
-            late=bool(alarm.late),
+            late=alarm.late,
             state=state,
             incident=None if alarm.incident is None else str(alarm.incident),
             road=place[0],

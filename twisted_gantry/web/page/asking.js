@@ -2,9 +2,10 @@
 // every two seconds. With it the page asks for what the stream does not tell, which shows within
 // seconds that a gantry is frozen; and now and then for everything.
 
-import { Denied, ROOT, fetchJson } from "./shared/api.js";
+import { ROOT, fetchJson } from "./shared/api.js";
 import { PAST_ALARMS, known, note } from "./known.js";
 import { serverClock } from "./shared/format.js";
+import { keeper } from "./shared/keeping.js";
 import { listen } from "./shared/live.js";
 import { noteMe } from "./shared/roles.js";
 import { soundOn } from "./shared/sound.js";
@@ -18,17 +19,14 @@ const HIDDEN_PERIOD = 15_000;
 const WHOLE_PERIOD = 600_000;
 const DRAW = 100; // what the stream tells is drawn so often at most
 
-let asking = false;
-let askedAt = -Infinity;
+const keep = keeper(known, note, DRAW);
 let wholeAt = -Infinity; // when everything was asked for
 let live = false; // whether the stream is there
-let told = []; // what it told while an answer was on its way, which may be older
-let drawing = 0;
 let resumed = false; // whether the stream has begun before
 
 // Ask for everything.
 export async function refresh() {
-  if (asking || document.hidden) return;
+  if (keep.asking || document.hidden) return;
   wholeAt = performance.now();
   await ask([
     "api/v1/site",
@@ -62,48 +60,24 @@ function takeSite(site, health) {
 }
 
 // Ask for these paths, and let `take` note the answers.
-async function ask(paths, options, take) {
-  asking = true;
-  askedAt = performance.now();
-  try {
-    take(...await Promise.all(paths.map((path) => fetchJson(path, options))));
-    for (const [kind, data] of told) note(kind, data);
-    known.answeredAt = Date.now();
-    known.trouble = "";
-  } catch (error) {
-    known.trouble = error instanceof Denied ? "denied" : "silent";
-  } finally {
-    asking = false;
-    told = [];
-  }
-  tell();
-}
+const ask = (paths, options, take) => keep.ask(async () =>
+  take(...await Promise.all(paths.map((path) => fetchJson(path, options)))));
 
 function hear(kind, data) {
-  if (asking) told.push([kind, data]);
-  if (known.site === null) return;
-  note(kind, data);
-  if (kind === "all") {
+  const ready = known.site !== null;
+  keep.hear(kind, data, ready);
+  if (ready && kind === "all") {
     if (resumed) wholeAt = -Infinity; // what ended meanwhile is not in it
     resumed = true;
   }
-  known.answeredAt = Date.now();
-  known.trouble = "";
-  if (!drawing) drawing = setTimeout(draw, DRAW);
-}
-
-function draw() {
-  drawing = 0;
-  tell();
 }
 
 function tick() {
-  const now = performance.now();
-  const due = (period) => now - askedAt >= period;
-  if (asking) tell(); // what is shown as an age grows
-  else if (document.hidden && !live) (due(HIDDEN_PERIOD) ? watch : tell)();
-  else if (!document.hidden && (!live || known.trouble || now - wholeAt >= WHOLE_PERIOD)) refresh();
-  else if (due(LIVE_PERIOD)) look();
+  const wholeDue = performance.now() - wholeAt >= WHOLE_PERIOD;
+  if (keep.asking) tell(); // what is shown as an age grows
+  else if (document.hidden && !live) (keep.due(HIDDEN_PERIOD) ? watch : tell)();
+  else if (!document.hidden && (!live || known.trouble || wholeDue)) refresh();
+  else if (keep.due(LIVE_PERIOD)) look();
   else tell();
 }
 

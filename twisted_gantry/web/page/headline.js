@@ -1,24 +1,18 @@
 // The one sentence: is it well, what is wrong, since when; and how long the battery lasts.
 
-import { hide, mark, write } from "./shared/dom.js";
 import { reading } from "./reading.js";
-import { age, clock, siteTime } from "./shared/format.js";
+import { age, clock } from "./shared/format.js";
 import { causes, known } from "./known.js";
 import { message, text } from "./shared/language.js";
+import { ofLink, showSentence } from "./shared/sentence.js";
 
 const MOST = 3; // causes that the sentence names; all stand below
 
 // Return `{state, words}` of the site: "offline" and "connecting" speak of the page's own link.
 export function verdict() {
-  const { site, trouble, answeredAt, reasons } = known;
-  if (trouble === "denied") return { state: "offline", words: text.denied };
-  if (trouble) {
-    return {
-      state: "offline",
-      words: answeredAt === null ? text.neverAnswered : text.stale(siteTime(answeredAt)),
-    };
-  }
-  if (site === null) return { state: "connecting", words: text.linkConnecting };
+  const { site, reasons } = known;
+  const link = ofLink(known, site !== null);
+  if (link !== null) return link;
   const active = causes();
   const all = [...site.devices, ...site.uplinks];
   const named = (state) => all.filter((each) => each.state === state).map((each) => each.name);
@@ -39,20 +33,14 @@ export function verdict() {
   return { state: "online", words: text.allWell };
 }
 
-// Show the sentence in `node`; `spoken` says aloud what is new: not an age that grows.
+// Show the sentence in `node`; `spoken` says aloud what is new.
 export function showHeadline(node, spoken) {
-  const { state, words } = verdict();
-  const news = state === "critical" || state === "warning"
-    ? text.list([...known.reasons, ...causes().map((each) => `${each.source} ${message(each)}`)]) : words;
-  write(spoken, state === "offline" && known.answeredAt !== null ? text.linkLost : news);
-  mark(node, "state", state);
-  const said = node.querySelector("[data-field=headline]");
-  write(said, words);
-  if (said.title !== words) said.title = words; // it may be cut
-  const left = runtimeLeft();
-  const field = node.querySelector("[data-field=runtime-left]");
-  hide(field, left === "");
-  write(field, left);
+  showSentence(node, spoken, verdict(), {
+    news: () =>
+      text.list([...known.reasons, ...causes().map((each) => `${each.source} ${message(each)}`)]),
+    lost: known.answeredAt !== null,
+    left: runtimeLeft(),
+  });
 }
 
 // The shortest time that a battery lasts, in words; empty where none is known.

@@ -1,8 +1,9 @@
 // Keeps `known` true. The event stream tells what changes; without it the page asks. With it the
 // page asks for the overview, which shows within seconds that the centre is frozen.
 
-import { Denied, ROOT, fetchJson } from "./shared/api.js";
+import { ROOT, fetchJson } from "./shared/api.js";
 import { serverClock } from "./shared/format.js";
+import { keeper } from "./shared/keeping.js";
 import { listen } from "./shared/live.js";
 import { noteMe } from "./shared/roles.js";
 import { soundOn } from "./shared/sound.js";
@@ -20,18 +21,15 @@ const DRAW = 200; // what the stream tells is drawn so often at most
 const PAGE = 1000;
 const FIRST = 30; // gantries without mains that the first view asks for
 
-let asking = false;
-let askedAt = -Infinity;
+const keep = keeper(known, note, DRAW);
 // When every gantry was asked for; at first the stream has some seconds to bring them.
 let wholeAt = performance.now() - WHOLE_PERIOD + LOOK_PERIOD;
 let live = false; // whether the stream is there
-let told = []; // what it told while an answer was on its way, which may be older
-let drawing = 0;
 
 // Ask for what needs a person now.
 async function refresh() {
-  if (asking) return;
-  await ask(async () => {
+  if (keep.asking) return;
+  await keep.ask(async () => {
     const [overview, incidents, least, me] = await Promise.all([
       fetchJson("api/v1/overview"),
       fetchJson(`api/v1/incidents?active=1&limit=${PAGE}`),
@@ -61,7 +59,7 @@ async function everyGantry() {
   return found;
 }
 
-const look = () => ask(async () => {
+const look = () => keep.ask(async () => {
   takeOverview(await fetchJson("api/v1/overview", { timeout: LOOK_TIMEOUT }));
 });
 
@@ -70,39 +68,9 @@ function takeOverview(overview) {
   serverClock.sample = overview.asOf ?? "";
 }
 
-async function ask(job) {
-  asking = true;
-  askedAt = performance.now();
-  try {
-    await job();
-    for (const [kind, data] of told) note(kind, data);
-    known.answeredAt = Date.now();
-    known.trouble = "";
-  } catch (error) {
-    known.trouble = error instanceof Denied ? "denied" : "silent";
-  } finally {
-    asking = false;
-    told = [];
-  }
-  tell();
-}
-
-function hear(kind, data) {
-  if (asking) told.push([kind, data]);
-  note(kind, data);
-  known.answeredAt = Date.now();
-  known.trouble = "";
-  if (!drawing) {
-    drawing = setTimeout(() => {
-      drawing = 0;
-      tell();
-    }, DRAW);
-  }
-}
-
 function tick() {
-  const due = (period) => performance.now() - askedAt >= period;
-  if (asking) tell(); // what is shown as an age grows
+  const { due } = keep;
+  if (keep.asking) tell(); // what is shown as an age grows
   else if ((!live || known.trouble) && due(document.hidden ? HIDDEN_PERIOD : ASK_PERIOD)) refresh();
   else if (live && due(LOOK_PERIOD)) look();
   else if (!document.hidden) tell();
@@ -111,7 +79,7 @@ function tick() {
 export function start() {
   document.addEventListener("visibilitychange", () => document.hidden || refresh());
   refresh();
-  listen(new URL("api/v1/stream", ROOT), KINDS, hear, (yes) => {
+  listen(new URL("api/v1/stream", ROOT), KINDS, keep.hear, (yes) => {
     // One that was lost is asked instead, at once.
     if (live && !yes) wholeAt = -Infinity;
     live = yes;

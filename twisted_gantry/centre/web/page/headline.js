@@ -1,8 +1,8 @@
 // The one sentence: what needs a person now, and the battery that ends first.
 
-import { hide, mark, write } from "./shared/dom.js";
-import { age, siteTime } from "./shared/format.js";
+import { age } from "./shared/format.js";
 import { inLanguage, message, text } from "./shared/language.js";
+import { ofLink, showSentence } from "./shared/sentence.js";
 import { incidents, known, mainsOff, minutesLeft } from "./known.js";
 import { minutes, place } from "./words.js";
 
@@ -10,15 +10,9 @@ const MOST = 2; // incidents that the sentence names; all stand below
 
 // Return `{state, words}`: "offline" and "connecting" speak of the page's own link.
 export function verdict() {
-  const { overview, trouble, answeredAt } = known;
-  if (trouble === "denied") return { state: "offline", words: text.denied };
-  if (trouble) {
-    return {
-      state: "offline",
-      words: answeredAt === null ? text.neverAnswered : text.stale(siteTime(answeredAt)),
-    };
-  }
-  if (overview === null) return { state: "connecting", words: text.linkConnecting };
+  const { overview } = known;
+  const link = ofLink(known, overview !== null);
+  if (link !== null) return link;
   const open = incidents().filter((each) => !each.ackedBy && !each.muted);
   const seen = known.incidents.size - open.length;
   const troubles = overview.troubles ?? [];
@@ -38,19 +32,18 @@ export function verdict() {
   return { state: "online", words: text.allWell(overview.gantries.total) };
 }
 
-// Show the sentence in `node`; `spoken` says aloud what is new: not an age that grows.
+// Show the sentence in `node`; `spoken` says aloud what is new.
 export function showHeadline(node, spoken) {
-  const { state, words } = verdict();
-  const news = state === "critical" || state === "warning"
-    ? text.list(incidents().slice(0, 5).map((each) => `${place(each)} ${message(each)}`)) : words;
-  write(spoken, state === "offline" && known.answeredAt !== null ? text.linkLost : news);
-  mark(node, "state", state);
-  const said = node.querySelector("[data-field=headline]");
-  write(said, words);
-  if (said.title !== words) said.title = words; // it may be cut
+  showSentence(node, spoken, verdict(), {
+    news: () => text.list(incidents().slice(0, 5).map((each) => `${place(each)} ${message(each)}`)),
+    lost: known.answeredAt !== null,
+    left: leastBattery(),
+  });
+}
+
+// The battery that ends first, in words; empty where none is known.
+function leastBattery() {
   const [least] = mainsOff();
-  const field = node.querySelector("[data-field=runtime-left]");
   const left = least ? minutesLeft(least) : null;
-  hide(field, left === null);
-  write(field, left !== null ? text.leastBattery(minutes(left), place({ ...least, gantry: least.id })) : "");
+  return left === null ? "" : text.leastBattery(minutes(left), place({ ...least, gantry: least.id }));
 }
