@@ -10,7 +10,7 @@ from tests.centre.store.samples import report
 from twisted_gantry.centre.conditions import SILENT
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Told
-from twisted_gantry.centre.store import liveness, processes
+from twisted_gantry.centre.store import incidents, liveness, processes, registry
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.liveness import LONG, SILENCE
 from twisted_gantry.centre.store.reports import Filing
@@ -158,6 +158,28 @@ async def test_a_mass_silence_is_begun_slice_by_slice(
     await province.report(*ids)
     await province.run(590)
     assert len(await province.run(10)) == len(ids)
+
+
+async def test_alarms_of_a_gantry_that_is_removed(memory: InlineStore, clock: ManualClock) -> None:
+    """They end, and so does their incident; if the gantry comes back, its next report raises."""
+    province = Province(clock, memory)
+    await province.register("G1")
+    await province.report("G1", raised="mains-abnormal")
+
+    def still(session: Session) -> list[str]:
+        incidents.refresh(session)
+        asked = "SELECT gantry FROM alarms WHERE ended IS NULL UNION ALL "
+        asked += "SELECT gantry FROM incidents WHERE ended IS NULL AND merged IS NULL"
+        return sorted(str(row[0]) for row in session.rows(asked))
+
+    assert await memory.write(still) == ["G1", "G1"]
+    await memory.write(lambda session: registry.remove(session, "G1"))
+    await province.run(10)
+    assert await memory.write(still) == []
+    await province.register("G1")
+    await province.report("G1", raised="mains-abnormal")
+    await province.run(10)
+    assert await memory.write(still) == ["G1", "G1"]
 
 
 async def test_both_engines_find_the_silent(store: InlineStore) -> None:

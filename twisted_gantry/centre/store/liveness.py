@@ -57,7 +57,9 @@ def _begin(session: Session, now: float) -> bool:
 
 
 def _end(session: Session, now: float) -> None:
-    """End the silence of gantries that were heard, or that are not registered any more."""
+    """End the silence of gantries that were heard, and all alarms of those that are not registered
+    any more: no report would end them.
+    """
     heard = session.rows(
         f"SELECT a.gantry, {_HEARD} FROM alarms a JOIN states s ON s.gantry = a.gantry "  # noqa: S608
         f"WHERE a.name = ? AND a.ended IS NULL GROUP BY a.gantry HAVING {_HEARD} > ? "
@@ -67,9 +69,9 @@ def _end(session: Session, now: float) -> None:
     for gantry, at in heard:
         alarms.end(session, gantry, SILENT, at)
     removed = session.rows(
-        "SELECT a.gantry FROM alarms a WHERE a.name = ? AND a.ended IS NULL "
-        "AND NOT EXISTS (SELECT 1 FROM gantries g WHERE g.id = a.gantry) ORDER BY a.gantry",
-        SILENT,
+        "SELECT a.gantry, a.name FROM alarms a WHERE a.ended IS NULL AND NOT EXISTS "
+        "(SELECT 1 FROM gantries g WHERE g.id = a.gantry) ORDER BY a.gantry, a.name LIMIT ?",
+        MOST,
     )
-    for (gantry,) in removed:
-        alarms.end(session, gantry, SILENT, now)
+    for gantry, name in removed:
+        alarms.end(session, gantry, name, now)
