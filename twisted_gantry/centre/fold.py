@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from twisted_gantry.centre.conditions import CLOCK_SKEW, FOGSLINK, SILENT, condition
+from twisted_gantry.centre.conditions import CHANNEL, CLOCK_SKEW, FOGSLINK, SILENT, condition
 from twisted_gantry.centre.model import PERIOD, Received, Told
 from twisted_gantry.wire.emergencies import is_emergency
 from twisted_gantry.wire.etc.conditions import CRITICAL
@@ -124,14 +124,20 @@ _HEARD = (Told("report", _NONE, ended=_NONE),)
 @lru_cache(512)  # most reports tell what their neighbours told
 def told_text(told: tuple[Told, ...]) -> str:
     """Return what a report tells as the text of its row: `[[subject, [raised], [unknown]], …]`; a
-    fourth member names those that ended, where all others stay (`Told.ended`).
+    fourth member names those that ended, where all others stay (`Told.ended`), without their ends
+    if a fifth member is the end of all.
     """
-    rows = [
-        [e.subject, sorted(e.raised), sorted(e.unknown)]
-        + ([] if e.ended is None else [sorted(e.ended)])
-        for e in told
-    ]
-    return _encoder.encode(rows).decode()
+    return _encoder.encode([_told_row(each) for each in told]).decode()
+
+
+def _told_row(told: Told) -> list[Any]:
+    row: list[Any] = [told.subject, sorted(told.raised), sorted(told.unknown)]
+    if told.ended is None:
+        return row
+    names = sorted(told.ended)
+    if all(name.endswith(CHANNEL) for name in names):  # a pack has some fifty of them
+        return [*row, [name.removesuffix(CHANNEL) for name in names], CHANNEL]
+    return [*row, names]
 
 
 def told_of(text: str, subject: str) -> Told | None:
@@ -140,7 +146,8 @@ def told_of(text: str, subject: str) -> Told | None:
         return None
     for name, raised, unknown, *ended in _decoder.decode(text):
         if name == subject:
-            given = frozenset(ended[0]) if ended else None
+            end = ended[1] if len(ended) > 1 else ""
+            given = frozenset(each + end for each in ended[0]) if ended else None
             return Told(name, frozenset(raised), frozenset(unknown), ended=given)
     return None
 

@@ -13,8 +13,9 @@ from tests.centre.store.histories import Sent, histories
 from tests.centre.store.samples import report
 from tests.centre.store.test_states import empty
 from twisted_gantry.centre.conditions import CLOCK_SKEW
+from twisted_gantry.centre.fold import told_of, told_text
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.model import PERIOD, Received, Verdict
+from twisted_gantry.centre.model import PERIOD, Received, Told, Verdict
 from twisted_gantry.centre.store import reports
 from twisted_gantry.centre.store.days import DAY, table_of
 from twisted_gantry.centre.store.inline import InlineStore
@@ -180,3 +181,19 @@ def test_a_second_is_one_moment_in_the_past_as_well(memory: InlineStore) -> None
     assert memory.put_all([report("G1", START + 50, received=START + 300)]) == [Verdict.LATE]
     found = memory.writing(lambda s: s.rows("SELECT name, began, ended FROM alarms"))
     assert found == [("cabinet-1.smoke", START + 50, START + 50)]
+
+
+@given(
+    st.frozensets(st.sampled_from(["P0-C1-abnormal", "P0-C2-abnormal", "smoke"])),
+    st.none() | st.frozensets(st.sampled_from(["P1-C1-abnormal", "P1-C2-abnormal", "water"])),
+)
+def test_the_text_of_a_row_tells_what_the_report_told(
+    raised: frozenset[str], ended: frozenset[str] | None
+) -> None:
+    """Nothing is lost in the short spelling of many channels."""
+    unknown = frozenset({"mains-abnormal"}) if ended is None else frozenset()
+    told = Told("fogslink", raised, unknown, ended=ended)
+    text = told_text((Told("cabinet-1", raised), told))
+    assert told_of(text, "fogslink") == told
+    assert told_of(text, "cabinet-1") == Told("cabinet-1", raised)
+    assert told_of(text, "cabinet") is None

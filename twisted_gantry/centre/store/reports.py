@@ -115,7 +115,7 @@ def _by_reception(filing: Filing, report: Received) -> bool:
 
 
 def _filed_at(filing: Filing, report: Received) -> float:
-    if report.stamp is None or _by_reception(filing, report):
+    if report.key or report.stamp is None or _by_reception(filing, report):
         return report.received_at
     return report.stamp
 
