@@ -19,6 +19,7 @@ Cell = str | int | float | bool | datetime | None
 """A value of a table; a `datetime` is local time and has no zone, None is an empty cell."""
 Format = Literal["csv", "xlsx"]
 
+SEVERITIES_ZH = {"warning": "警告", "critical": "严重"}
 CHUNK = 64 * 1024  # bytes of a workbook that are returned at once
 MOST_ROWS, MOST_COLUMNS, LONGEST = 1_048_576, 16_384, 32_767
 """Bounds of a sheet and of its cells, as Excel has them."""

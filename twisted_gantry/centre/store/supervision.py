@@ -50,7 +50,7 @@ def _without_a_worker(
     for duty in duties:
         if held.get(duty, 0.0) <= now - MISSED:
             en = f"no worker does the duty {duty}"
-            yield Found(f"duty.{duty}", CRITICAL, en, f"任务{duty}无人执行")
+            yield Found(f"duty.{duty}", CRITICAL, en, f"职责{duty}无人执行")
 
 
 def _without_reports(session: Session, known: Sequence[Process], now: float) -> Iterator[Found]:

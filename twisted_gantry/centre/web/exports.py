@@ -24,19 +24,18 @@ from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantries import PENDING, of_state
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY
 from twisted_gantry.export.sending import Parts, TableSender
-from twisted_gantry.export.tables import Cell, Format, local_time
+from twisted_gantry.export.tables import SEVERITIES_ZH, Cell, Format, local_time
 from twisted_gantry.net.http.json import HttpError
 from twisted_gantry.net.threads import InThread
 
 PAGE = 500  # rows that are in memory at once
 MOST = 1_000_000  # rows of one table: a sheet has little more
 _SECRETS = ("auth", "api_key")
-_SEVERITIES = {"warning": "警告", "critical": "严重"}
 _STATES = {
     "well": "正常",
     "warning": "警告",
     "critical": "严重",
-    "silent": "失联",
+    "silent": "静默",
     "maintenance": "检修",
     "never": "从未上报",
     PENDING: "待批准",
@@ -188,7 +187,7 @@ class Exports:
                 self._local(each.ended),
                 each.gantry,
                 each.name,
-                _SEVERITIES.get(each.severity, each.severity) if is_zh else each.severity,
+                SEVERITIES_ZH.get(each.severity, each.severity) if is_zh else each.severity,
                 _text(each.name, is_zh),
                 each.late,
                 each.incident,
@@ -222,7 +221,7 @@ class Exports:
                 incident.id,
                 incident.cause,
                 _text(incident.cause, is_zh),
-                _SEVERITIES.get(severity, severity) if is_zh else severity,
+                SEVERITIES_ZH.get(severity, severity) if is_zh else severity,
                 incident.road,
                 incident.section,
                 incident.gantries,

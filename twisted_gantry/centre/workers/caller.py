@@ -31,7 +31,7 @@ from twisted_gantry.settings.notify import NotifyEntry
 T = TypeVar("T")
 _log = Logger()
 
-NAMES = {"en": "the centre", "zh": "监控中心"}
+NAMES = {"en": "the centre", "zh": "路网中心"}
 """How messages name a centre without a name."""
 
 

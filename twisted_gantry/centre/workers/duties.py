@@ -69,7 +69,7 @@ class Duties(ServiceGroup):
         now = float(self._clock.seconds())
         if now - self._failing.setdefault(duty, now) >= PATIENCE:
             why = type(error).__name__
-            en, zh = f"the duty {duty} fails: {why}", f"任务{duty}执行失败：{why}"
+            en, zh = f"the duty {duty} fails: {why}", f"职责{duty}执行失败：{why}"
             self._own.set(Found(failing(duty), CRITICAL, en, zh))
 
     def _ended(self, duty: str, ended: Callable[[], object]) -> object:

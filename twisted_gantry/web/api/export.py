@@ -17,7 +17,7 @@ from twisted_gantry.core.interfaces import IHistory
 from twisted_gantry.core.site import Site
 from twisted_gantry.core.stored import Report
 from twisted_gantry.export.sending import Parts, TableSender
-from twisted_gantry.export.tables import Cell, Format, local_time
+from twisted_gantry.export.tables import SEVERITIES_ZH, Cell, Format, local_time
 from twisted_gantry.net.http.arguments import DAY, choice_of, moment_of, step_of
 from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.net.threads import InThread
@@ -52,7 +52,6 @@ _HEADINGS = {
     ),
 }
 _STATES = {"queued": "待发", "set-aside": "搁置"}
-_SEVERITIES = {"warning": "警告", "critical": "严重"}
 
 
 class Exports:
@@ -132,7 +131,7 @@ class Exports:
                 self._local(each.raised_at),
                 self._local(each.cleared_at),
                 each.name,
-                _SEVERITIES[each.severity.value] if is_zh else each.severity.value,
+                SEVERITIES_ZH[each.severity.value] if is_zh else each.severity.value,
                 each.zh if is_zh else each.en,
                 each.value,
                 each.count,
