@@ -21,7 +21,7 @@ from tests.centre import postgres
 from tests.centre.web.rig import WebRig
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import GantryState
-from twisted_gantry.centre.store import incidents, views
+from twisted_gantry.centre.store import alarm_views, incidents, views
 from twisted_gantry.centre.store.days import DAY, day_of, make, table_of
 from twisted_gantry.centre.store.engine import Engine
 from twisted_gantry.centre.store.inline import InlineStore
@@ -161,7 +161,7 @@ def measured(engine: Engine, share: int) -> bool:
     month = (last - 30) * DAY
     where = f"{engine.name}, {number * DAYS * A_DAY / 1e6:.2f} M reports"
     reports = partial(reports_of, gantry=gantry(0), since=month, limit=1000)
-    alarms = partial(views.alarm_history, gantry=gantry(0), since=month, limit=1000)
+    alarms = partial(alarm_views.alarm_history, gantry=gantry(0), since=month, limit=1000)
     worst = partial(views.gantry_views, state=GantryState.CRITICAL, sort="since")
     mains = partial(views.gantry_views, mains_off=True, sort="batteryMinutes")
     met = [
@@ -172,7 +172,7 @@ def measured(engine: Engine, share: int) -> bool:
         bar(f"{where}: a gantry's month, 1,000 reports", asked(store, reports), "ms", 300),
         bar(f"{where}: a gantry's month of alarms", asked(store, alarms), "ms", 300),
     ]
-    page = partial(views.incident_views, active=True)
+    page = partial(alarm_views.incident_views, active=True)
     figure(f"{where}: active incidents", asked(store, page), "ms")
     met += answered(store, where, f"since={month}")
     store.close()

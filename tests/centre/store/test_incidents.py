@@ -10,11 +10,11 @@ from tests.centre.store.samples import report
 from twisted_gantry.centre.conditions import SILENT
 from twisted_gantry.centre.interfaces import Job, Session
 from twisted_gantry.centre.model import Gantry, GantryState, Received
-from twisted_gantry.centre.store import alarms, care, incidents, mutes, registry, views
+from twisted_gantry.centre.store import alarm_views, alarms, care, incidents, mutes, registry, views
+from twisted_gantry.centre.store.alarm_views import Struck
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
-from twisted_gantry.centre.store.views import Struck
 from twisted_gantry.testing.clock import START
 
 KEY = "w5rd1_yk0hgdqRoYgNTo5wgAXM7bpvLu0s37B_x5lZg="
@@ -50,7 +50,7 @@ def at(gantry: str, seconds: float, raised: str = "", minutes: float | None = No
 
 
 def struck(store: InlineStore, **more: Any) -> list[Struck]:
-    return list(did(store, lambda session: views.incident_views(session, **more)).rows)
+    return list(did(store, lambda session: alarm_views.incident_views(session, **more)).rows)
 
 
 def told(store: InlineStore, **more: Any) -> list[Any]:
@@ -97,8 +97,8 @@ def test_a_regional_failure_lives_and_ends_as_one_incident(store: InlineStore) -
     found = told(store)
     assert found[0][1:] == ("mains-abnormal", IDS[0], 1, None)
     assert found[0][0] not in (1, 2)
-    assert did(store, views.open_incidents) == 2
-    assert did(store, lambda s: views.open_incidents(s, ["S1"])) == 0
+    assert did(store, alarm_views.open_incidents) == 2
+    assert did(store, lambda s: alarm_views.open_incidents(s, ["S1"])) == 0
 
 
 def test_incidents_that_become_one_are_found_by_either_id(memory: InlineStore) -> None:
@@ -111,10 +111,10 @@ def test_incidents_that_become_one_are_found_by_either_id(memory: InlineStore) -
         did(memory, incidents.refresh)
     assert told(memory) == [(1, "mains-abnormal", None, 3, None)]
     for which in (1, 2):
-        found = did(memory, partial(views.incident_view, incident=which))
+        found = did(memory, partial(alarm_views.incident_view, incident=which))
         assert found.incident.id == 1
-    assert did(memory, lambda s: views.incident_view(s, 1, ["S1"])) is None
-    assert did(memory, lambda s: views.incident_view(s, 77)) is None
+    assert did(memory, lambda s: alarm_views.incident_view(s, 1, ["S1"])) is None
+    assert did(memory, lambda s: alarm_views.incident_view(s, 77)) is None
 
 
 def test_an_alarm_between_two_looks_has_its_incident(memory: InlineStore) -> None:
@@ -124,7 +124,7 @@ def test_an_alarm_between_two_looks_has_its_incident(memory: InlineStore) -> Non
     memory.put_all([replace(at(IDS[0], 50, "water"), received_at=START + 200)])
     did(memory, incidents.refresh)
     assert told(memory) == [(1, "smoke", IDS[0], 1, START + 1)]
-    page = did(memory, lambda s: views.alarm_history(s))
+    page = did(memory, lambda s: alarm_views.alarm_history(s))
     assert [(e.name, e.late, e.incident) for e in page.rows] == [
         ("cabinet-1.water", True, None),
         ("cabinet-1.smoke", False, 1),
@@ -236,7 +236,7 @@ def test_the_history_of_alarms_is_paged(memory: InlineStore) -> None:
     did(memory, incidents.refresh)
 
     def history(**more: Any) -> Any:
-        return did(memory, lambda s: views.alarm_history(s, **more))
+        return did(memory, lambda s: alarm_views.alarm_history(s, **more))
 
     assert [e.began - START for e in history().rows] == [100, 50, 40, 30, 20, 10, 0]
     first = history(limit=4)
@@ -251,20 +251,20 @@ def test_the_history_of_alarms_is_paged(memory: InlineStore) -> None:
     assert [e.name for e in history(incident=history().rows[0].incident).rows] == [
         "cabinet-1.water"
     ]
-    assert did(memory, views.open_alarms) == 1
-    assert did(memory, views.alarm_rate) == 7
-    assert did(memory, lambda s: views.alarm_rate(s, 3600, ["S1"])) == 1
+    assert did(memory, alarm_views.open_alarms) == 1
+    assert did(memory, alarm_views.alarm_rate) == 7
+    assert did(memory, lambda s: alarm_views.alarm_rate(s, 3600, ["S1"])) == 1
     pages = [struck(memory, limit=4)]
-    last = did(memory, lambda s: views.incident_views(s, limit=4)).after
+    last = did(memory, lambda s: alarm_views.incident_views(s, limit=4)).after
     pages.append(struck(memory, limit=4, after=last))
     assert [*pages[0], *pages[1]] == struck(memory)
-    assert did(memory, lambda s: views.incident_views(s, active=True, limit=1)).after is None
+    assert did(memory, lambda s: alarm_views.incident_views(s, active=True, limit=1)).after is None
     memory.put_all([at(IDS[11], 200, "ups-fault"), at(IDS[11], 201, "ups-fault ups-warning")])
     memory.put_all([at(IDS[10], 202, "water mains-warning")])
     did(memory, incidents.refresh)
     by_urgency, after = [], None
     for _ in range(3):
-        page = did(memory, partial(views.incident_views, active=True, limit=1, after=after))
+        page = did(memory, partial(alarm_views.incident_views, active=True, limit=1, after=after))
         by_urgency += [each.incident.cause for each in page.rows]
         after = page.after
     assert (by_urgency, after) == (["water", "ups-fault", "mains-warning"], None)

@@ -14,12 +14,14 @@ from twisted.internet.interfaces import IReactorTime
 from twisted_gantry.centre.conditions import condition
 from twisted_gantry.centre.interfaces import IReportStore, Job
 from twisted_gantry.centre.model import GantryState
-from twisted_gantry.centre.store import audit
+from twisted_gantry.centre.store import alarm_views, audit
 from twisted_gantry.centre.store import views as stored
+from twisted_gantry.centre.store.alarm_views import Struck
 from twisted_gantry.centre.store.alarms import GantryAlarm
 from twisted_gantry.centre.store.audit import AuditEntry
+from twisted_gantry.centre.store.pages import Key, Page
 from twisted_gantry.centre.store.report_pages import StoredReport, reports_of
-from twisted_gantry.centre.store.views import Key, Page, Standing, Struck
+from twisted_gantry.centre.store.views import Standing
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantries import PENDING, of_state
 from twisted_gantry.centre.web.gantry_entry import COLUMNS, KNOWN_ONLY
@@ -170,7 +172,7 @@ class Exports:
         gantry, road, (since, until) = call.text("gantry"), call.text("road"), call.times()
 
         def read(after: Key | None) -> Job[Page[GantryAlarm]]:
-            return lambda session: stored.alarm_history(
+            return lambda session: alarm_views.alarm_history(
                 session,
                 gantry=call.scope.gantry(session, gantry).id if gantry else None,
                 road=road or None,
@@ -202,7 +204,7 @@ class Exports:
         road, (since, until) = call.text("road"), call.times()
 
         def read(after: Key | None) -> Job[Page[Struck]]:
-            return lambda session: stored.incident_views(
+            return lambda session: alarm_views.incident_views(
                 session,
                 road=road or None,
                 since=since,

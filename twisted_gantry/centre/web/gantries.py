@@ -10,10 +10,11 @@ from twisted_gantry.centre.interfaces import IReportStore, Session
 from twisted_gantry.centre.model import Gantry, GantryState
 from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store import views as stored
+from twisted_gantry.centre.store.pages import Page
 from twisted_gantry.centre.store.registry import NotRegistered
 from twisted_gantry.centre.store.report_pages import StoredReport, reports_of
 from twisted_gantry.centre.store.sealing import Sealing
-from twisted_gantry.centre.store.views import Page, Standing
+from twisted_gantry.centre.store.views import Standing
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.gantry_entry import Wrong, wrong_members
 from twisted_gantry.centre.web.scope import Scope

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import audit, care, mutes
-from twisted_gantry.centre.store import views as stored
+from twisted_gantry.centre.store import alarm_views, audit, care, mutes
+from twisted_gantry.centre.store.alarm_views import Struck
 from twisted_gantry.centre.store.alarms import GantryAlarm
 from twisted_gantry.centre.store.care import CannotChange
-from twisted_gantry.centre.store.views import Page, Struck
+from twisted_gantry.centre.store.pages import Key, Page
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.scope import Scope
 from twisted_gantry.centre.web.views import Views, place_of
@@ -33,7 +33,7 @@ class Incidents:
         road, section = call.text("road"), call.text("section")
         (since, until), after = call.times(), call.after(order)
         page: Page[Struck] = await self._store.read(
-            lambda session: stored.incident_views(
+            lambda session: alarm_views.incident_views(
                 session,
                 active=active,
                 road=road or None,
@@ -51,7 +51,7 @@ class Incidents:
     async def incident(self, call: Call) -> api.IncidentView:
         which = _number(call.parts["id"])
         found = await self._store.read(
-            lambda session: stored.incident_view(session, which, call.scope.roads)
+            lambda session: alarm_views.incident_view(session, which, call.scope.roads)
         )
         if found is None:
             raise _no_incident(call.parts["id"])
@@ -63,9 +63,9 @@ class Incidents:
         (since, until), incident = call.times(), call.text("incident")
         which = _number(incident) if incident else None
 
-        def job(session: Session) -> tuple[list[api.GantryAlarm], stored.Key | None]:
+        def job(session: Session) -> tuple[list[api.GantryAlarm], Key | None]:
             wanted = call.scope.gantry(session, gantry).id if gantry else None
-            page = stored.alarm_history(
+            page = alarm_views.alarm_history(
                 session,
                 active=active,
                 gantry=wanted,

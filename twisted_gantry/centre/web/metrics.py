@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
 from twisted_gantry.centre.model import GantryState
-from twisted_gantry.centre.store import leases, ledger, notices, troubles
+from twisted_gantry.centre.store import alarm_views, leases, ledger, notices, troubles
 from twisted_gantry.centre.store import views as stored
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.stream import Streams
@@ -33,9 +33,9 @@ class _Read:
 
     def __init__(self, session: Session) -> None:
         self.states = stored.overview(session)
-        self.incidents = stored.open_incidents(session)
-        self.alarms = stored.open_alarms(session)
-        self.rate = stored.alarm_rate(session)
+        self.incidents = alarm_views.open_incidents(session)
+        self.alarms = alarm_views.open_alarms(session)
+        self.rate = alarm_views.alarm_rate(session)
         self.ledger = ledger.totals(session)
         oldest = ledger.oldest_backlog(session, BACKLOG)
         self.backlog = 0.0 if oldest is None else max(0.0, session.now() - oldest)

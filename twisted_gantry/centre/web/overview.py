@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from twisted_gantry.access.gate import IStranger
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import ledger, refusals, troubles
+from twisted_gantry.centre.store import alarm_views, ledger, refusals, troubles
 from twisted_gantry.centre.store import views as stored
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.scope import Scope
@@ -46,10 +46,10 @@ class Overviews:
         own = [self._views.trouble(each) for each in troubles.current(session)]
         return api.Overview(
             gantries=counts(stored.overview(session, roads), _pending(session, scope)),
-            incidents=stored.open_incidents(session, roads),
+            incidents=alarm_views.open_incidents(session, roads),
             ledger=api.LedgerTotals(**_totals(ledger.totals(session))),
-            alarms=stored.open_alarms(session, roads),
-            alarm_rate=stored.alarm_rate(session, roads=roads),
+            alarms=alarm_views.open_alarms(session, roads),
+            alarm_rate=alarm_views.alarm_rate(session, roads=roads),
             troubles=own,
             name=self._name,
             version=self._version,

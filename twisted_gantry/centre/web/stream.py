@@ -16,8 +16,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.store import alarm_views
 from twisted_gantry.centre.store import views as stored
-from twisted_gantry.centre.store.views import Page, Standing, Struck
+from twisted_gantry.centre.store.alarm_views import Struck
+from twisted_gantry.centre.store.pages import Key, Page
+from twisted_gantry.centre.store.views import Standing
 from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.overview import Overviews
 from twisted_gantry.centre.web.scope import Scope
@@ -84,7 +87,7 @@ class CentreStream(EventStream):
             )
         )
         incidents = _all(
-            partial(stored.incident_views, session, active=True, limit=PAGE, roads=roads)
+            partial(alarm_views.incident_views, session, active=True, limit=PAGE, roads=roads)
         )
         return _Seen(
             self._overviews.of(session, self._scope),
@@ -158,7 +161,7 @@ class Streams(ServiceGroup):
 
 
 def _all(page: Callable[..., Page[_T]]) -> Iterator[_T]:
-    after: stored.Key | None = None
+    after: Key | None = None
     while True:
         found = page(after=after)
         yield from found.rows

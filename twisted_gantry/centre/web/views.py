@@ -7,11 +7,12 @@ from twisted_gantry.access.people import User
 from twisted_gantry.centre.conditions import condition
 from twisted_gantry.centre.model import GantryState
 from twisted_gantry.centre.store import mutes, registry
+from twisted_gantry.centre.store.alarm_views import Struck
 from twisted_gantry.centre.store.alarms import GantryAlarm
 from twisted_gantry.centre.store.audit import AuditEntry
 from twisted_gantry.centre.store.mutes import Mute, MuteKind
 from twisted_gantry.centre.store.troubles import Trouble
-from twisted_gantry.centre.store.views import Standing, Struck
+from twisted_gantry.centre.store.views import Standing
 from twisted_gantry.net.times import TimeText
 from twisted_gantry.wire import centre_api as api
 
