@@ -1,7 +1,7 @@
 """Power as an electrician judges it: mains, output and battery of a UPS, a meter, a cabinet.
 
-The one set of conditions behind the alarms of `wire/etc/conditions.py`. Voltages are
-judged as shares of the nominal phase voltage. Decisions: `docs/points.md`, "Power".
+The one set of conditions behind the alarms of `wire/etc/conditions.py`. Voltages are judged as
+shares of the nominal phase voltage. Decisions: `docs/points.md`, "Power".
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping

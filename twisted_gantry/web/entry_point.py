@@ -57,13 +57,12 @@ class EntryPoint:
     """Checks requests and answers them with what `act` makes of them.
 
     `codes` are those that are taken. `methods` are those of the interface; `gantry_id` None takes
-    any. After
-    `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are 1005. `now`
-    returns Unix seconds. The listener looks at `allowed`: others are closed when they connect.
-    `messages` are texts for refusals that replace the document's. With `forms` the one part of
-    `multipart/form-data` is taken for the body; with `reports` damaged bodies are repaired.
-    `on_refused` is called with each refusal, the body and the host it came from.
-    `counts` gains `code-1000` … and `failed`.
+    any. After `auth_failures` wrong codes of one address in 60 s (0: no bound) further ones are
+    1005. `now` returns Unix seconds. The listener looks at `allowed`: others are closed when they
+    connect. `messages` are texts for refusals that replace the document's. With `forms` the one
+    part of `multipart/form-data` is taken for the body; with `reports` damaged bodies are repaired.
+    `on_refused` is called with each refusal, the body and the host it came from. `counts` gains
+    `code-1000` … and `failed`.
 
     Raises ValueError for an allowed client that is no network.
     """

@@ -89,8 +89,8 @@ class CommandDesk:
     ) -> Deferred[str]:
         """Hand a command in; fires with its id after the COMMIT. With the `request` of an earlier
         call of the same person it is that command, and nothing is done twice. `expiry` is seconds.
-        The audit has the command in the same transaction.
-        Fails with ConfirmNeeded, NoGantry, OtherCommand and NotStored.
+        The audit has the command in the same transaction. Fails with ConfirmNeeded, NoGantry,
+        OtherCommand and NotStored.
         """
         token = self._token()
         # A transaction that is run again after a lost connection must not make a second command.

@@ -49,8 +49,8 @@ class WrongWish(ValueError):
 @dataclass(frozen=True, slots=True)
 class ChannelWish:
     """A configuration of one channel. `period` is seconds as text, `type` 0 (on change) or 1 (each
-    period); None leaves that setting. `changed_at` is when
-    the outcome changed last. Times are Unix seconds. `code` is that of the answer.
+    period); None leaves that setting. `changed_at` is when the outcome changed last. Times are Unix
+    seconds. `code` is that of the answer.
     """
 
     id: int

@@ -148,8 +148,7 @@ def place(
     orders: Iterable[Placed],
 ) -> str:
     """Note a command with its orders, and return its id: `command`, or that of the command that
-    `who` gave before with the same `request`. `digest` tells commands apart.
-    Raises OtherCommand.
+    `who` gave before with the same `request`. `digest` tells commands apart. Raises OtherCommand.
     """
     now = session.now()
     made = session.run(

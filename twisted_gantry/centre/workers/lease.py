@@ -57,10 +57,10 @@ class Duty(NamedService):
     """Calls `act` each `period` seconds while this worker holds the lease of the duty `name`.
 
     An act that fails is logged and counted, and is called again at its next time; `failing` is told
-    its error, and None after an act that did not fail. `ended` is called
-    when the lease is lost or handed on, and is awaited before another worker is let in at the stop.
-    `holder` names this process and start. A worker that cannot renew in time, by its own clock from
-    the moment before it asked, has lost the lease: another worker has it at the earliest then.
+    its error, and None after an act that did not fail. `ended` is called when the lease is lost or
+    handed on, and is awaited before another worker is let in at the stop. `holder` names this
+    process and start. A worker that cannot renew in time, by its own clock from the moment before
+    it asked, has lost the lease: another worker has it at the earliest then.
     """
 
     def __init__(
