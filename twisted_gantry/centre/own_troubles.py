@@ -27,6 +27,10 @@ class OwnTroubles:
     def __contains__(self, name: str) -> bool:
         return name in self._found
 
+    def get(self, name: str) -> tuple[Found, float] | None:
+        """Return a fault, and since when it is known in Unix seconds; None if there is none."""
+        return self._found.get(name)
+
     def since(self, name: str) -> float:
         """Return when a fault began, in Unix seconds of this computer. Raises KeyError."""
         return self._found[name][1]

@@ -19,13 +19,14 @@ from twisted_gantry.centre.control.pictures import Pictures
 from twisted_gantry.centre.fronts.cloud import CloudFront
 from twisted_gantry.centre.fronts.monitor import MonitorFront
 from twisted_gantry.centre.listening import Place
-from twisted_gantry.centre.own_troubles import OwnTroubles
+from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import Settings
 from twisted_gantry.centre.store import retention
 from twisted_gantry.centre.store.registry import Changes
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.store import ReportStore
+from twisted_gantry.centre.store.troubles import Trouble
 from twisted_gantry.centre.web.page.resource import page_of_centre
 from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_web
 from twisted_gantry.centre.workers.caller import Office, send_test
@@ -158,6 +159,7 @@ class Parts:
             token=_token,
             in_thread=threads.files.run,
             reasons=self._reasons,
+            own=self._own_faults,
             targets={each.name: partial(send_test, each, office) for each in settings.notify},
             histograms={"transaction": lambda: store.transaction_seconds},
             name=settings.centre.name,
@@ -192,6 +194,17 @@ class Parts:
 
     def _reasons(self) -> tuple[list[str], list[str]]:
         return [each.en for each in self.own], []
+
+    def _own_faults(self) -> list[Trouble]:
+        """Return the fault of the store, of which a worker does not tell the database."""
+        if not self._identity.works:
+            return []
+        known = self.own.get(STORE)
+        if known is None:
+            return []
+        found, since = known
+        texts = found.name, found.severity, found.en, found.zh
+        return [Trouble(0, self._identity.name, *texts, since, None)]
 
 
 def _token() -> str:

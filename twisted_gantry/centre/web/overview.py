@@ -13,6 +13,8 @@ from twisted_gantry.wire import centre_api as api
 
 Reasons = Callable[[], tuple[Sequence[str], Sequence[str]]]
 """Returns why the process is not well, and what is worth a note; no secret is in either."""
+OwnFaults = Callable[[], Sequence[troubles.Trouble]]
+"""Returns the faults of this process that the database does not have; called in any thread."""
 BACKLOG = 600.0
 """Seconds within which a late report makes a backlog."""
 
@@ -32,10 +34,11 @@ class Overviews:
         version: str,
         role: str,
         reasons: Reasons,
+        own: OwnFaults,
     ) -> None:
         self._store, self._views = store, views
         self._name, self._version, self._role = name, version, role
-        self._reasons = reasons
+        self._reasons, self._own = reasons, own
 
     async def overview(self, call: Call) -> api.Overview:
         return await self._store.read(lambda session: self.of(session, call.scope))
@@ -43,14 +46,14 @@ class Overviews:
     def of(self, session: Session, scope: Scope) -> api.Overview:
         """Return the overview as of now."""
         roads = scope.roads
-        own = [self._views.trouble(each) for each in troubles.current(session)]
+        found = [*self._own(), *troubles.current(session)]
         return api.Overview(
             gantries=counts(stored.overview(session, roads), _pending(session, scope)),
             incidents=alarm_views.open_incidents(session, roads),
             ledger=api.LedgerTotals(**_totals(ledger.totals(session))),
             alarms=alarm_views.open_alarms(session, roads),
             alarm_rate=alarm_views.alarm_rate(session, roads=roads),
-            troubles=own,
+            troubles=[self._views.trouble(each) for each in found],
             name=self._name,
             version=self._version,
             as_of=self._views.time(session.now()),

@@ -26,7 +26,7 @@ from twisted_gantry.centre.web.incidents import Incidents
 from twisted_gantry.centre.web.lists import Lists, PictureFiles
 from twisted_gantry.centre.web.metrics import CentreMetrics
 from twisted_gantry.centre.web.orders import Orders
-from twisted_gantry.centre.web.overview import Overviews, Reasons
+from twisted_gantry.centre.web.overview import Overviews, OwnFaults, Reasons
 from twisted_gantry.centre.web.people import People, Tests
 from twisted_gantry.centre.web.stream import Streams
 from twisted_gantry.centre.web.views import Views
@@ -44,7 +44,8 @@ BODY = 16 * 1024 * 1024
 @dataclass(frozen=True, kw_only=True)
 class CentreParts:
     """What the web of the centre talks to. `now` returns Unix seconds, `token` hexadecimal digits
-    that never come again, `reasons` why the process is not well. `targets` send test messages.
+    that never come again, `reasons` why the process is not well, `own` its
+    faults that the database does not have. `targets` send test messages.
     `histograms` are what the process measures, in seconds.
     """
 
@@ -58,6 +59,7 @@ class CentreParts:
     token: Callable[[], str]
     in_thread: InThread
     reasons: Reasons = lambda: ((), ())
+    own: OwnFaults = tuple
     targets: Tests = field(default_factory=dict)
     histograms: Mapping[str, Callable[[], Histogram | None]] = field(default_factory=dict)
     name: str = ""
@@ -116,6 +118,7 @@ def centre_web(
         version=parts.version,
         role=parts.role,
         reasons=parts.reasons,
+        own=parts.own,
     )
     streams = Streams(parts.store, views, overviews, parts.clock, parts.token)
     metrics = CentreMetrics(
