@@ -321,6 +321,7 @@ async def test_a_file_that_is_lost_under_the_daemon(rig: Site, how: str) -> None
     assert "reports waited to be sent" in daemon.text
 
 
+@pytest.mark.long
 async def test_a_start_does_not_praise_its_own_file(rig: Site) -> None:
     """After a kill and a deleted file the start says what is known to be missing, not "whole"."""
     daemon = rig.start()

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from twisted.internet.task import deferLater
 
 from tests.daemon.process import AUTH, Client, Daemon, free_port, until, write_config
@@ -19,6 +20,7 @@ async def _card(client: Client, web: int) -> dict[str, Any] | None:
     return points if points.get("ups1.state") and points.get("ups1.model") else None
 
 
+@pytest.mark.long
 async def test_what_was_recorded_is_played_back(tmp_path: Path) -> None:
     """The recording holds no password and no serial number, and reads like the card itself."""
     from twisted.internet import reactor

@@ -1,6 +1,7 @@
 """`gantryctl centre`: what stands, files both ways, and commands with an outcome by gantry."""
 
 import json
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +170,13 @@ def test_usage(ctl: Ctl) -> None:
     assert "there are: power-cycle" in send(ctl, "explode", "--all").stderr
 
 
-def test_where_the_centre_is(ctl: Ctl) -> None:
+def test_where_the_centre_is(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) -> None:
     """Unless somebody says so, not where a gantry is."""
+
+    def refuse(connection: HTTPConnection) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(HTTPConnection, "connect", refuse)  # a centre may run on this machine
     result = ctl("centre", "status", env={"GANTRY_URL": None})
     assert result.exit_code == 2
     assert "http://127.0.0.1:8090" in result.stderr
