@@ -5,7 +5,7 @@ A row of figures is a module of its own, `centre_….py`, whose `work` measures 
 
 from scripts.benchmarks.process import again
 
-ROWS = ("centre_monitor", "centre_cloud", "centre_days")
+ROWS = ("centre_monitor", "centre_cloud", "centre_backlog", "centre_days")
 
 
 def main() -> bool:

@@ -1,6 +1,6 @@
 """A front for `monitor.do` in a process of its own, as the centre has it. Prints its port.
 
-usage: centre_front.py none | sqlite FOLDER | postgresql URL
+usage: centre_front.py none | sqlite FOLDER | postgresql URL [GANTRIES]
 """
 
 import sys
@@ -11,7 +11,7 @@ from typing import Any
 from cryptography.fernet import Fernet
 from twisted.internet.defer import Deferred, succeed
 
-from scripts.benchmarks.centre_load import AUTH, GANTRIES
+from scripts.benchmarks.centre_load import AUTH, gantry_ids
 from twisted_gantry.centre.fronts.monitor import MonitorFront
 from twisted_gantry.centre.interfaces import IReportStore
 from twisted_gantry.centre.model import Gantry, Received, Verdict
@@ -46,7 +46,7 @@ def make_store(which: str, place: str, reactor: Any) -> IReportStore:
     return open_store(engine, Filing("bench"), reactor)
 
 
-def serve(which: str, place: str) -> None:
+def serve(which: str, place: str, number: int) -> None:
     """Serve until SIGTERM."""
     from twisted.internet import reactor
 
@@ -55,7 +55,7 @@ def serve(which: str, place: str) -> None:
     make_lean(loop)
     store = make_store(which, place, loop)
     sealing = Sealing(Fernet.generate_key().decode())
-    gantries = [Gantry(each, road="G2", auth=Secret(AUTH)) for each in GANTRIES]
+    gantries = [Gantry(each, road="G2", auth=Secret(AUTH)) for each in gantry_ids(number)]
     registry = Registry(store, sealing, loop)
     settings = MonitorSettings(listen="tcp:0:interface=127.0.0.1")
     front = MonitorFront(loop, settings, store, registry, time.time)
@@ -74,4 +74,4 @@ def serve(which: str, place: str) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], [*sys.argv, ""][2])
+    serve(sys.argv[1], [*sys.argv, ""][2], int(sys.argv[3]) if len(sys.argv) > 3 else 200)

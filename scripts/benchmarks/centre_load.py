@@ -11,9 +11,15 @@ from typing import Any
 from twisted_gantry.wire.etc.envelope import Method, encode_request, signed_headers
 
 AUTH = "benchmark-of-the-centre"
-GANTRIES = tuple(f"G{number:018d}" for number in range(1, 201))
 DONE = b'"code":"1000"'
 PATIENCE_S = 60.0
+
+
+def gantry_ids(number: int) -> tuple[str, ...]:
+    return tuple(f"G{each:018d}" for each in range(1, number + 1))
+
+
+GANTRIES = gantry_ids(200)
 _serial = count(int(time.time() * 1000) % 1_000_000_000)
 
 
@@ -54,7 +60,12 @@ def requests(number: int) -> list[bytes]:
 
 def _request(serial: int) -> bytes:
     gantry = GANTRIES[serial % len(GANTRIES)]
-    body = encode_request(gantry, Method.CABINET_STATUS, time.time(), cabinet(serial))
+    return request(gantry, Method.CABINET_STATUS, time.time(), cabinet(serial))
+
+
+def request(gantry: str, method: Method, stamp: float, fields: dict[str, Any]) -> bytes:
+    """Return a request as a gantry sends it."""
+    body = encode_request(gantry, method, stamp, fields)
     headers = {"Host": "centre", "Content-Length": str(len(body)), **signed_headers(body, AUTH)}
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return b"POST /monitor.do HTTP/1.1\r\n" + head.encode() + b"\r\n" + body
