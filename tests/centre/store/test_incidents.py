@@ -143,6 +143,29 @@ def test_the_incident_of_a_gantry_that_is_removed_ends(memory: InlineStore) -> N
     assert not did(memory, incidents.refresh)
 
 
+def test_incidents_follow_a_gantry_that_is_moved(store: InlineStore) -> None:
+    """The incident of a gantry goes with it; that of a section loses the gantry."""
+    did(store, fill)
+    store.put_all([at(each, 0, "mains-abnormal") for each in IDS[:4]] + [at(IDS[7], 0, "overload")])
+    did(store, incidents.refresh)
+
+    def move(session: Session) -> None:
+        moved = [Gantry(each, road="G9", section="east") for each in (IDS[0], IDS[7])]
+        registry.put(session, moved, Sealing(KEY))
+
+    did(store, move)
+    did(store, incidents.refresh)
+    shown = {
+        (e.incident.road, e.incident.section, e.incident.cause): e.incident.gantries
+        for e in struck(store)
+    }
+    assert shown == {
+        ("G2", "north", "mains-abnormal"): 3,
+        ("G9", "east", "mains-abnormal"): 1,
+        ("G9", "east", "overload"): 1,
+    }
+
+
 def test_gantries_are_listed_as_they_are(store: InlineStore) -> None:
     """State, since, battery minutes and alarms of each; filters, orders and pages agree."""
     did(store, fill)

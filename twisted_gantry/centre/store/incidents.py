@@ -50,6 +50,30 @@ def refresh(session: Session) -> bool:
     return _settle(session) or joined
 
 
+_ELSEWHERE = (
+    "EXISTS (SELECT 1 FROM gantries g WHERE g.id = {gantry} "
+    "AND (g.road <> {incident}.road OR g.section <> {incident}.section))"
+)
+
+
+def follow(session: Session) -> None:
+    """Let open incidents follow gantries that the registry has moved: that of one gantry goes with
+    the gantry; an alarm leaves the incident of several, and gets another one.
+    """
+    session.run(
+        "UPDATE incidents SET "  # noqa: S608
+        "road = (SELECT g.road FROM gantries g WHERE g.id = incidents.gantry), "
+        "section = (SELECT g.section FROM gantries g WHERE g.id = incidents.gantry) "
+        "WHERE ended IS NULL AND gantry IS NOT NULL AND "
+        + _ELSEWHERE.format(gantry="incidents.gantry", incident="incidents")
+    )
+    session.run(
+        "UPDATE alarms SET incident = NULL WHERE ended IS NULL AND EXISTS ("  # noqa: S608
+        "SELECT 1 FROM incidents i WHERE i.id = alarms.incident AND i.ended IS NULL "
+        "AND i.gantry IS NULL AND " + _ELSEWHERE.format(gantry="alarms.gantry", incident="i") + ")"
+    )
+
+
 def _join(session: Session) -> bool:
     """Give each new alarm its incident."""
     places = {

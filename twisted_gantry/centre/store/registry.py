@@ -10,6 +10,7 @@ from typing import Any
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Gantry, Row
+from twisted_gantry.centre.store import incidents
 from twisted_gantry.centre.store.sealing import Sealing, WrongKey
 from twisted_gantry.wire.etc.envelope import same_id
 from twisted_gantry.wire.secret import Secret
@@ -141,6 +142,7 @@ def put(session: Session, given: Iterable[Gantry], sealing: Sealing) -> None:
     NotRegistered.
     """
     _put(session, given, sealing, _next_version(session))
+    incidents.follow(session)
 
 
 @dataclass(frozen=True, slots=True)
