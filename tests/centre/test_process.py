@@ -84,9 +84,15 @@ async def test_fronts_and_workers_share_a_database(centres: Any, url: str) -> No
     for each in (one, two, second):
         each.start()
     await up(second)
-    await first.send("PUT", f"gantries/{GANTRY}", MADE)
-
     now = [1_700_000_000]
+
+    async def unknown() -> bool:
+        code: str | None = await upload(one, now[0], [])
+        return code == "1001"
+
+    await until(reactor, "the fronts", unknown)
+    await first.send("PUT", f"gantries/{GANTRY}", MADE)
+    assert await upload(one, now[0], [{"id": "1"}]) == "1000"  # what is answered is known
 
     async def taken() -> bool:
         now[0] += 1

@@ -20,7 +20,7 @@ from twisted_gantry.centre.fronts.cloud import CloudFront
 from twisted_gantry.centre.fronts.monitor import MonitorFront
 from twisted_gantry.centre.listening import Place
 from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
-from twisted_gantry.centre.registry import Registry
+from twisted_gantry.centre.registry import KNOWN_S, Registry
 from twisted_gantry.centre.settings import Settings
 from twisted_gantry.centre.store import retention
 from twisted_gantry.centre.store.registry import Changes
@@ -166,6 +166,7 @@ class Parts:
             timezone=settings.centre.timezone,
             version=__version__,
             role=self._identity.role,
+            known_after=KNOWN_S,
         )
         entrance = Entrance(
             **settings.web.secrets(),

@@ -1,6 +1,6 @@
 """The registry in the memory of a front: who a gantry is, and whether a code is known at all.
 
-A second later than the database, and as it was while the database cannot be read.
+A moment later than the database, and as it was while the database cannot be read.
 """
 
 import hmac
@@ -23,7 +23,11 @@ from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import GuardedLoop
 from twisted_gantry.wire.secret import Secret
 
-LOOK_S = 1.0  # seconds between two looks at the version in the database
+LOOK_S = 0.1  # seconds between two looks at the version in the database
+KNOWN_S = 0.3
+"""Seconds after a change of the registry in which every front whose database answers has seen it: a
+change is answered after that, so that a gantry may upload at once.
+"""
 _NONE = b""  # the digest of a secret that a gantry does not have
 # Digests by which codes are compared: no time tells how much of a guess was right.
 _KEY = token_bytes(32)

@@ -3,8 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.web.resource import IResource
 
 from twisted_gantry.access.gate import Access, Gate, Switch
@@ -17,6 +19,7 @@ from twisted_gantry.centre.interfaces import IReportStore
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.web import openapi
 from twisted_gantry.centre.web.api import CentreApi, Handler
+from twisted_gantry.centre.web.call import Call
 from twisted_gantry.centre.web.channels import ChannelAnswers
 from twisted_gantry.centre.web.cursors import Cursors
 from twisted_gantry.centre.web.exports import Exports
@@ -46,7 +49,8 @@ class CentreParts:
     """What the web of the centre talks to. `now` returns Unix seconds, `token` hexadecimal digits
     that never come again, `reasons` why the process is not well, `own` its
     faults that the database does not have. `targets` send test messages.
-    `histograms` are what the process measures, in seconds.
+    `histograms` are what the process measures, in seconds. Changes of the registry are answered
+    `known_after` seconds after their commit.
     """
 
     store: IReportStore
@@ -66,6 +70,7 @@ class CentreParts:
     timezone: str = "Asia/Shanghai"
     version: str = ""
     role: str = "all"
+    known_after: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +145,18 @@ def centre_web(
     return CentreWeb(Gate(access, Switch(switched, served)), streams)
 
 
+def _known(parts: CentreParts, change: Handler) -> Handler:
+    """Return a handler that answers once the fronts know of the change."""
+
+    async def answer(call: Call) -> Any:
+        answered = await change(call)
+        if parts.known_after:
+            await deferLater(parts.clock, parts.known_after)
+        return answered
+
+    return answer
+
+
 def _handlers(
     parts: CentreParts,
     users: Sequence[User],
@@ -162,10 +179,10 @@ def _handlers(
         "listRefusals": overviews.refusals,
         "listGantries": gantries.listed,
         "getGantry": gantries.one,
-        "putGantry": gantries.put,
-        "deleteGantry": gantries.delete,
-        "importGantries": Importing(store, parts.sealing, parts.in_thread).take,
-        "approveGantries": gantries.approve,
+        "putGantry": _known(parts, gantries.put),
+        "deleteGantry": _known(parts, gantries.delete),
+        "importGantries": _known(parts, Importing(store, parts.sealing, parts.in_thread).take),
+        "approveGantries": _known(parts, gantries.approve),
         "listReports": gantries.reports,
         "listIncidents": incidents.incidents,
         "getIncident": incidents.incident,
