@@ -1,6 +1,5 @@
 """The service that twistd runs: opens the store, starts the tree, reloads at SIGHUP."""
 
-import gc
 import os
 import signal
 import socket
@@ -27,6 +26,7 @@ from twisted_gantry.daemon.threads import ThreadClasses
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS, MASKS, SPEECH
 from twisted_gantry.manhole.service import CannotOpen
+from twisted_gantry.net.garbage import settle
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
@@ -118,9 +118,7 @@ class Gantry(ServiceGroup):
         reactor.callWhenRunning(self._ready)
 
     def _ready(self) -> None:
-        # A collection looks at all that lives, 50 ms long. What was made by now lives for ever.
-        gc.collect()
-        gc.freeze()
+        settle()
         self._notifier.ready()
         if threading.current_thread() is threading.main_thread():
             call = self._reactor.callFromThread
