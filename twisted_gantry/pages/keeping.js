@@ -35,8 +35,7 @@ export function keeper(known, note, draw) {
     if (asking) told.push([kind, data]);
     if (!ready) return;
     note(kind, data);
-    known.answeredAt = Date.now();
-    known.trouble = "";
+    known.answeredAt = Date.now(); // a question that failed stays a trouble until one is answered
     if (!drawing) {
       drawing = setTimeout(() => {
         drawing = 0;

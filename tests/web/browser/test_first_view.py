@@ -1,5 +1,7 @@
 """What the first view costs: bytes, time, and nothing that jumps."""
 
+import pytest
+
 from tests.browser.harness import Figure, Open
 from tests.browser.tab import Tab
 from tests.browser.watching import WATCH, first_load
@@ -22,6 +24,7 @@ def test_first_view(open_tab: Open, figure: Figure) -> None:
     assert size < 120_000
 
 
+@pytest.mark.alone
 def test_nothing_moves(tab: Tab, demo: Demo, figure: Figure) -> None:
     """Views do not jump, neither as they load nor as values and alarms change."""
     tab.page.add_init_script(WATCH)
