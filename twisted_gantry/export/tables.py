@@ -6,7 +6,6 @@ ready. All of it blocks: it runs in a thread.
 
 import csv
 import io
-import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, tzinfo
@@ -144,7 +143,6 @@ class XlsxTable:
             for place, cell in enumerate(row[:MOST_COLUMNS]):
                 self._write(place, cell)
             self._row += 1
-            os.sched_yield()  # the reactor shares the interpreter, and waits no longer than a row
         return b""
 
     def _write(self, place: int, cell: Cell) -> None:

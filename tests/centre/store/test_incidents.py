@@ -61,7 +61,7 @@ def told(store: InlineStore, **more: Any) -> list[Any]:
 
 
 def test_a_regional_failure_lives_and_ends_as_one_incident(store: InlineStore) -> None:
-    """The id stays from the first alarm to the last, whoever refreshes; it ends with the last."""
+    """An incident keeps its id over every refresh, and ends with its last alarm."""
     did(store, fill)
     store.put_all([at(IDS[0], 0, "mains-abnormal on-battery", 60.0), at(IDS[1], 10, "smoke")])
     assert did(store, incidents.refresh)

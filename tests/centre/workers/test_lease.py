@@ -1,4 +1,4 @@
-"""A duty is done by one worker, whatever becomes of the others."""
+"""One worker does a duty at a time; another one takes over when that worker fails."""
 
 from collections.abc import Iterator
 from threading import Thread

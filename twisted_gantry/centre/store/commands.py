@@ -232,7 +232,7 @@ def claim(session: Session, owner: str, most: int, lease: float) -> list[Claim]:
     first: dict[str, int] = {}
     for gantry, which in waiting:
         first.setdefault(gantry, which)
-    # Another worker may claim the same now: whoever locked a row first has it.
+    # Two workers may claim one row at the same time: the first lock gets the row.
     locked = session.rows(
         "SELECT id FROM orders WHERE id {in} AND state = 'queued' ORDER BY id"
         " FOR UPDATE SKIP LOCKED",

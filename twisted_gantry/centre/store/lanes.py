@@ -18,7 +18,7 @@ from twisted_gantry.centre.model import PERIOD, Received, Verdict
 MOST_GROUP = 500
 """Reports of one transaction: the first of them must not wait too long for the last."""
 FRESH = 2 * PERIOD
-"""A report is fresh if its stamp is at most so many seconds before its reception."""
+"""Seconds: a report is fresh if its stamp is not older than this at its reception."""
 MOST_JOBS = 1000
 _BACKLOG_SHARE = MOST_GROUP // 10
 

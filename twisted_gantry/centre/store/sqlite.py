@@ -69,7 +69,7 @@ class SqliteSession:
 
     def _in_parts(self, sql: str, rows: Iterable[Sequence[Any]]) -> Iterator[sqlite3.Cursor]:
         """Run a statement for many rows at once: without the lock of Python, which the reactor has
-        meanwhile, and half the time. Parts are powers of two, so that there are few statements.
+        meanwhile, and half the time. Parts are powers of two, which keeps the statements few.
         """
         given = list(rows)
         first = 0
