@@ -98,6 +98,7 @@ def test_by_keyboard_alone(tab: Tab) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     page.keyboard.press("Enter")
     expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator(".site-picture")).to_have_attribute("aria-label", "Picture of the site")
     until("[data-device=ups1] a, a[data-device=ups1]")
     page.keyboard.press("Enter")
     page.wait_for_selector("[data-view=device] [data-command=SON]")
@@ -107,6 +108,17 @@ def test_by_keyboard_alone(tab: Tab) -> None:
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
     assert page.evaluate("document.activeElement.dataset.command") == "SON"
+
+
+def test_focus_outlives_a_new_size(tab: Tab) -> None:
+    """The picture is drawn anew for another width, and the box with the focus keeps it."""
+    page = tab.open(language="en")
+    page.locator("a.node[data-device=ups1]").focus()
+    before = page.evaluate_handle("document.activeElement")
+    tab.size(400, 900)
+    expect(page.locator(".picture.narrow")).to_be_visible()
+    assert page.evaluate("document.activeElement.dataset.device") == "ups1"
+    assert not page.evaluate("(old) => old.isConnected", before)
 
 
 def test_export_is_a_workbook(tab: Tab) -> None:

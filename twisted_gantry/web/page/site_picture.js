@@ -42,8 +42,11 @@ export function sitePicture() {
     lines = made.lines.map((line) => ({
       ...line, node: draw("path", { d: line.path, class: `line ${line.type}` }),
     }));
+    const focused = [...boxes.values()].find((box) => box.node === document.activeElement);
     boxes = new Map(made.boxes.map((box) => [box.id, buildBox(box)]));
     svg.replaceChildren(...lines.map((line) => line.node), ...[...boxes.values()].map((b) => b.node));
+    // Who goes by keyboard stays at the box, also while the window changes its size.
+    boxes.get(focused?.id)?.node.focus();
   }
 
   function fill() {
