@@ -35,7 +35,7 @@ from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.centre.store.opening import SQLITE, engine_of, open_store
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
-from twisted_gantry.net import garbage
+from twisted_gantry.net import interpreter
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.lean_loop import make_lean
 from twisted_gantry.net.open_files import open_files
@@ -73,7 +73,7 @@ async def serve(reactor: Any, devices: int, database: str) -> None:
     )
     front.startService()
     registry.startService()
-    garbage.settle()  # as the service does
+    interpreter.settle()  # as the service does
     print(front.listener.port, flush=True)
     await Deferred()
 

@@ -24,7 +24,7 @@ from twisted_gantry.centre.store.opening import engine_of, open_store
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.store.sqlite import MemoryEngine
-from twisted_gantry.net import garbage
+from twisted_gantry.net import interpreter
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.lean_loop import make_lean
 from twisted_gantry.wire.secret import Secret
@@ -64,7 +64,7 @@ def serve(which: str, place: str, number: int) -> None:
         filling = store.write(lambda session: stored.put(session, gantries, sealing))
         filling.addCallback(lambda _: registry.refresh())
         filling.addCallback(lambda _: front.startService())
-        filling.addCallback(lambda _: garbage.settle())  # as the service does
+        filling.addCallback(lambda _: interpreter.settle())  # as the service does
         filling.addCallback(lambda _: print(front.port, flush=True))
         filling.addErrback(lambda failure: (failure.printTraceback(), loop.stop()))
 

@@ -25,8 +25,8 @@ from scripts.benchmarks.report import bar, figure, on_reactor
 from scripts.benchmarks.stalled import make_site
 from twisted_gantry.access.gate import Access, Gate
 from twisted_gantry.core.catalogue import PointType
-from twisted_gantry.net.garbage import settle
 from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.interpreter import settle
 from twisted_gantry.store.history.sqlite import open_history
 from twisted_gantry.store.history.tiers import DAY
 from twisted_gantry.web.api.export import Exports

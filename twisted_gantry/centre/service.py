@@ -27,7 +27,7 @@ from twisted_gantry.centre.store.sealing import Sealing, WrongKey, read_key
 from twisted_gantry.centre.store.store import ReportStore
 from twisted_gantry.centre.workers.pulse import Identity
 from twisted_gantry.logs import LEVELS, MASKS, SPEECH
-from twisted_gantry.net import garbage
+from twisted_gantry.net import interpreter
 from twisted_gantry.net.endpoints import port_of
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.service import ServiceGroup
@@ -138,7 +138,7 @@ class Centre(ServiceGroup):
         self.add(demo.build_demo(url, cloud, demo.COMMANDS, self._reactor, time.time))
 
     def _ready(self) -> None:
-        garbage.settle()
+        interpreter.settle()
         self._notifier.ready()
         period = watchdog_period(os.environ, os.getpid())
         if period is not None:

@@ -26,7 +26,7 @@ from twisted_gantry.daemon.threads import ThreadClasses
 from twisted_gantry.daemon.tree import GantryTree
 from twisted_gantry.logs import LEVELS, MASKS, SPEECH
 from twisted_gantry.manhole.service import CannotOpen
-from twisted_gantry.net.garbage import settle
+from twisted_gantry.net.interpreter import settle
 from twisted_gantry.net.listener import CannotListen
 from twisted_gantry.net.names import Names
 from twisted_gantry.net.service import ServiceGroup
