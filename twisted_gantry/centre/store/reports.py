@@ -70,7 +70,7 @@ _INSERT = """INSERT INTO {table}
 
 def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
     """Return the days whose tables must exist before reports are stored."""
-    return {day_of(_filed_at(filing, report)) for report in reports}
+    return {day_of(at) for at, _ in _places(filing, reports)}
 
 
 def store(
@@ -80,11 +80,12 @@ def store(
     now, Unix seconds.
     """
     first = filing.ids.take(session)
-    new = _insert(session, filing, reports, first)
+    places = _places(filing, reports)
+    new = _insert(session, reports, places, first)
     fresh = [
-        Fresh(first + place, report, _filed_at(filing, report))
-        for place, report in enumerate(reports)
-        if first + place in new
+        Fresh(number, report, filed)
+        for number, (report, (filed, _)) in enumerate(zip(reports, places, strict=True), first)
+        if number in new
     ]
     verdicts = [Verdict.DUPLICATE] * len(reports)
     late: list[Fresh] = []
@@ -106,28 +107,32 @@ def _since(late: Fresh) -> float:
     return stamp if stamp is not None and may_be(stamp, late.filed) else late.filed
 
 
-def _by_reception(filing: Filing, report: Received) -> bool:
-    stamp, received = report.stamp, report.received_at
-    if report.key or stamp is None:
-        return True
-    # A whole day of grace at the end, so that a day is dropped before its reports come here.
-    return not (day_of(received) - filing.keep_days) * DAY <= stamp <= received + AHEAD
+def _places(filing: Filing, reports: Sequence[Received]) -> list[tuple[float, bool]]:
+    """Return by which stamp each report is filed, and whether that is its reception."""
+    found = []
+    for report in reports:
+        stamp, received = report.stamp, report.received_at
+        # A whole day of grace at the end, so that a day is dropped before its reports come here.
+        first = (day_of(received) - filing.keep_days) * DAY
+        if report.key or stamp is None or not first <= stamp <= received + AHEAD:
+            found.append((received, True))
+        else:
+            found.append((stamp, False))
+    return found
 
 
-def _filed_at(filing: Filing, report: Received) -> float:
-    if report.key or report.stamp is None or _by_reception(filing, report):
-        return report.received_at
-    return report.stamp
-
-
-def _insert(session: Session, filing: Filing, reports: Sequence[Received], first: int) -> set[int]:
+def _insert(
+    session: Session,
+    reports: Sequence[Received],
+    places: Sequence[tuple[float, bool]],
+    first: int,
+) -> set[int]:
     """Insert the reports that are new, sorted by their keys; returns their ids."""
-    repeated = _repeated(session, filing, reports, first)
+    repeated = _repeated(session, reports, places, first)
     tables: dict[int, dict[Key, tuple[object, ...]]] = {}
-    for number, report in enumerate(reports, first):
+    for number, (report, (stamp, _)) in enumerate(zip(reports, places, strict=True), first):
         if number in repeated:
             continue
-        stamp = _filed_at(filing, report)
         key = (report.gantry, stamp, report.method, report.digest)
         rows = tables.setdefault(day_of(stamp), {})
         if key not in rows:
@@ -142,15 +147,18 @@ def _insert(session: Session, filing: Filing, reports: Sequence[Received], first
 
 
 def _repeated(
-    session: Session, filing: Filing, reports: Sequence[Received], first: int
+    session: Session,
+    reports: Sequence[Received],
+    places: Sequence[tuple[float, bool]],
+    first: int,
 ) -> set[int]:
     """Note the reports that are filed by reception; returns the ids of those that were noted
     before.
     """
     repeated: set[int] = set()
     marks: dict[tuple[str, str, bytes], tuple[int, float, float]] = {}
-    for number, report in enumerate(reports, first):
-        if not _by_reception(filing, report):
+    for number, (report, (_, by_reception)) in enumerate(zip(reports, places, strict=True), first):
+        if not by_reception:
             continue
         has_name = bool(report.key) or report.stamp is not None
         key = f"{report.method} {report.key or report.stamp}"
