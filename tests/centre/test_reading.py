@@ -167,7 +167,8 @@ def test_a_report_may_hold_several_cabinets_and_one_may_lack_its_id() -> None:
     ]
     assert found[1].unknown == set()
     assert cabinet({**smoke, "id": "GetFailed"}).subject == "cabinet-1"
-    assert cabinet({**smoke, "id": "东 1\0"}).subject == "cabinet-__1_"
+    assert cabinet({**smoke, "id": "东 1\1"}).subject == "cabinet-__1_"
+    assert cabinet({**smoke, "id": "1\0\0"}).subject == "cabinet-1"
     odd: Any
     for odd in ("x", [], {}, None, 3, [[]]):
         assert told(CABINET, odd) == ()

@@ -163,7 +163,7 @@ def test_data_that_is_no_status_of_this_device(data: Any) -> None:
 
 
 _BAD: tuple[Any, ...] = (-1, MAX_ALARMS + 1, 10**4000, 0.5, None, "two", {}, [None])
-_TWO: tuple[Any, ...] = (2, 2.0, "2", "2.0", "02", " 2 ", [1, 1], [{}, {}], [None, 2])
+_TWO: tuple[Any, ...] = (2, 2.0, "2", "2.0", "02", " 2 ", "2\0", [1, 1], [{}, {}], [None, 2])
 
 
 @pytest.mark.parametrize(

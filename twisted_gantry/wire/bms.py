@@ -150,7 +150,8 @@ def read_reply(status: int, body: bytes, hidden: Iterable[str] = ()) -> EmsAnswe
     except WireError as error:
         fields, repairs, kind = None, (), type(error)
     fields = _only(fields)
-    code = numbers.whole(fields.get("code")) if isinstance(fields, dict) else None
+    code = numbers.unpadded(fields.get("code")) if isinstance(fields, dict) else None
+    code = numbers.whole(code)
     data = _data(fields) if isinstance(fields, dict) else None
     if code is None and not isinstance(_only(data), dict):
         told = quoted(body, hidden, MOST_QUOTED) or "an empty body"
@@ -196,7 +197,8 @@ def decode_status(reply: Reply, device_uid: str) -> Status:
     uid = numbers.text(fields.get("device_uid"))
     if uid and not _same(uid, device_uid):
         raise OtherDevice("the status of another device")
-    given_alarms, given_state = fields.get("alarm_status"), fields.get("operating_status")
+    names = ("alarm_status", "operating_status")
+    given_alarms, given_state = (numbers.unpadded(fields.get(name)) for name in names)
     alarms, number = _alarms(given_alarms), numbers.whole(given_state)
     state = OperatingStatus(number) if number in set(OperatingStatus) else None
     wrong = []
@@ -224,6 +226,7 @@ def _alarms(node: Any) -> int | None:
 
 
 def _same(one: str, other: str) -> bool:
+    one, other = (str(numbers.unpadded(each)) for each in (one, other))
     number = numbers.whole(one)
     return one.casefold() == other.strip().casefold() or (
         number is not None and number == numbers.whole(other)

@@ -59,6 +59,13 @@ def flag(node: Any) -> bool | None:
     return bool(value) if value in (0, 1) else None
 
 
+def unpadded(node: Any) -> Any:
+    """Return text without the NULs behind it, `1` for `"1\\u0000"`: a device may report a whole
+    fixed buffer. Anything else as it is.
+    """
+    return node.rstrip("\0") if isinstance(node, str) else node
+
+
 def text(node: Any) -> str | None:
     """Return stripped text, or a number as its shortest decimal text (`1001.0` as `1001`); None for
     anything else, also for an integer of thousands of digits.

@@ -46,6 +46,11 @@ _QUOTES = re.compile(r'\\.|"', re.DOTALL)
 _REQUOTED = {"\\'": "'", '"': '\\"'}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LITERALS = {b"true": True, b"false": False, b"null": None}
+# A key where a comma is due, a time without quotes, and what follows a quote within a text. None of
+# them passes over the beginning of another member.
+_NEXT_KEY = re.compile(rb'"[^"\\\x00-\x1f]{1,100}"[ \t\r\n]*+:')
+_TIME = re.compile(rb"[ \t]*[0-9][0-9TZ:.+ -]*(?=[\r\n]*[,}\]])")
+_REST_OF_TEXT = re.compile(rb'(?:[^"\\:{}\[\]]{0,200}"){1,4}?(?=[ \t\r\n]*[,}])')
 # Longer numbers mean nothing in any of the protocols.
 _LONGEST_TOKEN = 400
 # More repairs than these are not described.
@@ -68,7 +73,13 @@ class Salvaged(NamedTuple):
 
 
 # Ends of the repairs after which every value is still there.
-_HARMLESS = ("control characters between members", "control characters in a text", "in GB18030")
+_HARMLESS = (
+    "control characters between members",
+    "control characters in a text",
+    "in GB18030",
+    "in capitals",
+    "no comma behind it",
+)
 
 
 def losses(repairs: tuple[str, ...]) -> list[str]:
@@ -158,7 +169,7 @@ class _Parser:
                     last = key
                     if self.cut:
                         return found
-                self.separator(0x7D)
+                self.next_member(found, failed, last)
         except _Cut:
             self.cut_off()
             return found
@@ -198,7 +209,10 @@ class _Parser:
                 self.path.pop()
                 if self.cut:
                     return found
-                self.separator(0x5D)
+                if isinstance(found[-1], dict) and self.peek() == 0x7B:
+                    self.repair("no comma behind it")
+                else:
+                    self.separator(0x5D)
         except _Cut:
             self.cut_off()
             return found
@@ -212,6 +226,30 @@ class _Parser:
             raise _Cut
         elif following != end:
             raise NotJson(f"not JSON: no comma at byte {self.at}")
+
+    def next_member(self, found: dict[str, Any], failed: set[str], last: str) -> None:
+        """Pass a comma between members, or do without it where it is clear what follows."""
+        before = self.at
+        if self.peek() != 0x2C and before < len(self.data):
+            self.path.append(last)
+            if _NEXT_KEY.match(self.data, self.at):
+                # The comma may have become the last digit of a number.
+                if before == self.at and self.data[before - 1] not in b"\"'}] \t\r\n":
+                    found[last] = None
+                    failed.add(last)
+                    self.repair("no comma behind a number")
+                else:
+                    self.repair("no comma behind it")
+                self.path.pop()
+                return
+            rest = _REST_OF_TEXT.match(self.data, self.at)
+            if rest and isinstance(found[last], str) and self.data[before - 1] == 0x22:
+                found[last] = None
+                failed.add(last)
+                self.at = rest.end()
+                self.repair("a quote within a text")
+            self.path.pop()
+        self.separator(0x7D)
 
     def node(self) -> None:
         self.nodes += 1
@@ -288,12 +326,17 @@ class _Parser:
         token = whole.strip(b" \t\r\n") if len(whole) <= _LONGEST_TOKEN else b"?"
         if token in _LITERALS:
             return _LITERALS[token]
+        if depth and token.lower() in _LITERALS:
+            self.repair("in capitals")
+            return _LITERALS[token.lower()]
         if _NUMBER.fullmatch(token):
             value = int(token) if _INTEGER.fullmatch(token) else float(token)
             if isinstance(value, int) or value - value == 0:
                 return value
         if depth == 0:
             raise NotJson("not JSON: no object")
+        if self.data[self.at] == 0x3A and (time := _TIME.match(self.data, self.at - len(whole))):
+            self.at = time.end()
         self.repair("no value that can be read" if token else "no value")
         return None
 

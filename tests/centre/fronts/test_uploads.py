@@ -133,6 +133,9 @@ def test_a_stamp_that_is_none(rig: FrontRig, stamp: str | None) -> None:
         lambda body: body[:-1] + b',"x":nan}',
         lambda body: b"\xef\xbb\xbf" + body,
         lambda body: body + b"\0",
+        lambda body: b"[" + body + b"]",
+        lambda body: body.replace(b'"1","smoke', b'"1" "smoke'),
+        lambda body: body.replace(b'"isWarning":"1"', b'"isWarning":"1\\u0000"'),
     ],
 )
 def test_odd_spellings_tell_the_same(rig: FrontRig, spoil: Any) -> None:

@@ -168,6 +168,44 @@ def test_hand_made_json(below: Below, good: bytes, bad: bytes) -> None:
     assert below.value("elec.1.voltage") == 187.0
 
 
+@pytest.mark.parametrize(
+    "group",
+    [
+        f'"note":"19" rack",{_SMOKE}',
+        f'"note":"a"{_SMOKE}',
+        f'"count":12 {_SMOKE}',
+        f'"count":12{_SMOKE}',
+        f'"thermohygrometer":{{"status":"1"}} {_SMOKE}',
+        '"smokeSensor":[{"isWarning":"0"} {"isWarning":"1"}]',
+        '"smokeSensor":{"isWarning":"1","warningChangeTime":2026-11-30 09:00:00.000}',
+        '"smokeSensor":{"status":True,"isWarning":True,"warningChangeTime":None}',
+        '"smokeSensor":{"status":"1\\u0000","isWarning":"1\\u0000\\u0000"}',
+    ],
+)
+def test_damage_between_members_hides_no_smoke(below: Below, group: str) -> None:
+    """A lost comma, a quote within a text, Python's spelling, the rest of a buffer: 1 is 1."""
+    assert below.post(below.body(group)) == "1000"
+    assert below.value("smoke_sensor.is_warning") is True
+    assert "smoke" in below.rig.raised()
+
+
+def test_an_upload_in_a_list_or_in_a_text(below: Below) -> None:
+    """A body alone in a list, and fields that were encoded twice, are read; a command is not."""
+    twice = json.dumps('{"id":"1\\u0000",' + _SMOKE + "}")
+    odd = b"[" + below.body("", cabinetStatus=twice, gantryId=f'"{GANTRY}\\u0000"') + b"]"
+    assert below.post(odd) == "1000"
+    assert "smoke" in below.rig.raised()
+    with pytest.raises(etc.EtcRefused, match="no object"):
+        etc.check_body(odd, methods=etc.MONITOR, gantry_id=None)
+    damaged = json.dumps('{"id":"1","x":nan,' + _SMOKE.replace('"1"', '"0"') + "}")
+    body = below.body("", cabinetStatus=damaged)
+    assert below.post(body) == "1000"
+    assert "smoke" not in below.rig.raised()
+    checked = etc.check_body(body, methods=etc.MONITOR, gantry_id=None, reports=True)
+    assert checked.fields["x"] == "GetFailed"
+    assert len(checked.repairs) == 1
+
+
 def test_whole_numbers_as_doubles(below: Below) -> None:
     """1.0 is 1: in flags, ids, version and time stamp."""
     sensor = '{"status":1.0,"isWarning":1.0,"warningChangeTime":"NoData"}'

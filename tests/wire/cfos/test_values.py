@@ -185,7 +185,14 @@ def test_one_bad_byte_costs_one_value() -> None:
 
 @pytest.mark.parametrize(
     ("given", "value"),
-    [("690", 690.0), (" 690.0 ", 690.0), ("0690", 690.0), (690, 690.0), ("-6.9e2", -690.0)],
+    [
+        ("690", 690.0),
+        (" 690.0 ", 690.0),
+        ("0690", 690.0),
+        (690, 690.0),
+        ("-6.9e2", -690.0),
+        ("690\0\0", 690.0),
+    ],
 )
 def test_numbers_in_any_spelling(given: Any, value: float) -> None:
     """As text, with zeros, with blanks; flags and codes likewise."""

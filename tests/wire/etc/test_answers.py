@@ -35,6 +35,8 @@ _OK = '{"code":"1000","msg":"成功"}'.encode()
         b'{"code":1000.0,"msg":null}',
         b'{"code":"1000.0"}',
         b'{"code":"01000"}',
+        b'{"code":"1000\\u0000"}',
+        b'{"code":"1000" "msg":"ok"}',
         b'{"code":" 1000 "}',
         b'{" code ":"1000",}',
         b'{"msg":"ok","code":"1000"}',
@@ -86,9 +88,9 @@ def test_json_without_a_code(body: bytes) -> None:
         b"ok",
         b"<html><body>Please log in</body></html>",
         b'<script>x={"code":"1000"}</script>',
-        b'{"data":{"code":"1000"} "msg":"a" "b"}',
-        b'{"x":{"code":"1000"} "code":"1002"}{',
-        b'{"data":"a "b" c","code":"1000","x":{"code":"1002"}}',
+        b'{"data":{"code":"1000"};"msg":"a" "b"}',
+        b'{"x":{"code":"1000"};"code":"1002"}{',
+        b'{"data":"a "b": c","code":"1000","x":{"code":"1002"}}',
     ],
 )
 def test_what_is_no_json(body: bytes) -> None:

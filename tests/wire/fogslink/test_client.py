@@ -303,6 +303,7 @@ def test_glued_answers_all_count(cloud: Cloud) -> None:
         b'{"res200":{"eqSN":"\xff\xfe","packID":"7","code":"8",}}',
         b'{"res200":{"code":"8"}}',
         b'[{"res200":{"packID":"7","code":"8"}}]',
+        b'{"res200":{"packID":"7" "code":"8"}}',
     ],
 )
 def test_an_answer_in_any_spelling_counts(cloud: Cloud, answer: bytes) -> None:
@@ -329,7 +330,7 @@ def test_an_answer_without_a_number_may_not_be_late(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        (b'{"res200":{"packID":"7" "code":"8"}}', "no comma"),
+        (b'{"res200":{"packID":"7";"code":"8"}}', "no comma"),
         (b'{"res200":{"packID":"7","code":"x"}}', "the code 'x'"),
         (b'{"res200":{"packID":"9","code":"8"}}', "answered '9', not '7'"),
         (b"<html>", "<html>"),

@@ -168,7 +168,7 @@ def test_an_empty_line_is_no_message(line: bytes) -> None:
 
 def test_what_cannot_be_read_hides_no_other_message() -> None:
     """The error quotes it, without the keys in it; the others count."""
-    line = b'{"res001":{"tKey":"hush" "code":"0"}}{"res100":{"eqSN":"1"}}{"res999":{}}'
+    line = b'{"res001":{"tKey":"hush";"code":"0"}}{"res100":{"eqSN":"1"}}{"res999":{}}'
     broken, beaten, foreign = read_responses(line)
     assert isinstance(broken, BadMessage)
     assert "no comma" in str(broken)

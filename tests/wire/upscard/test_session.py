@@ -466,7 +466,7 @@ def test_a_quoted_reply_shows_no_password() -> None:
     assert not [word for word in (SECRET[:15], "n3w", "other") if word in str(ending)]
 
 
-@pytest.mark.parametrize("session", ["1.0", " 1 ", "01", 1, 1.0])
+@pytest.mark.parametrize("session", ["1.0", " 1 ", "01", 1, 1.0, "1\0"])
 def test_a_session_in_any_spelling_of_its_number(card: Card, session: str | float) -> None:
     """A card may send the session as a number, as a double or with blanks."""
     card.ask("QAD")

@@ -3,7 +3,6 @@
 import zlib
 from collections.abc import Iterator, Sequence
 from datetime import tzinfo
-from typing import Any
 
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import days
@@ -12,9 +11,8 @@ from twisted_gantry.centre.store.packing import unpacked
 from twisted_gantry.centre.store.pictures import Opening
 from twisted_gantry.wire.errors import BadMessage, WireError
 from twisted_gantry.wire.etc.commands import parse_local_time
-from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method
+from twisted_gantry.wire.etc.envelope import FIELDS_KEY, Method, report_of
 from twisted_gantry.wire.etc.uploads import Readings, decode_upload, reports_of
-from twisted_gantry.wire.json import salvage_text
 
 SIDES = ("front", "back")
 MOST = 10
@@ -87,7 +85,7 @@ def told(column: bytes, stamp: float, zone: tzinfo) -> Iterator[tuple[str, float
     change time cannot be read, it is the `stamp` of the report.
     """
     try:
-        fields: Any = salvage_text(unpacked(column)).value
+        fields, _ = report_of(unpacked(column))
     except (WireError, zlib.error):
         return
     given = fields.get(FIELDS_KEY[Method.CABINET_STATUS]) if isinstance(fields, dict) else None

@@ -263,7 +263,7 @@ def _devices(node: Any) -> list[Any] | None:
 
 def _part(device: Any, wrong: list[str]) -> Part | None:
     device = _only(device)
-    which = device.get("dev_id") if isinstance(device, dict) else None
+    which = numbers.unpadded(device.get("dev_id")) if isinstance(device, dict) else None
     which = which.strip().upper() if isinstance(which, str) else ""
     if not calls.DEVICE_ID.fullmatch(which):
         return None
@@ -319,7 +319,7 @@ def _first(
     odd_key, odd = "", None
     for key in keys:
         if key in fields:
-            found = fields[key]
+            found = numbers.unpadded(fields[key])
             if wanted.none and numbers.number(found) in wanted.none:
                 continue
             value = wanted.meaning(found)

@@ -11,7 +11,7 @@ from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.etc.cards import split_list
 from twisted_gantry.wire.etc.envelope import Answer, EtcCode
 from twisted_gantry.wire.json import salvage_text
-from twisted_gantry.wire.numbers import text, whole
+from twisted_gantry.wire.numbers import text, unpadded, whole
 
 LONGEST = 32 * 1024
 """Bytes of an answer that are read, without its list of cards."""
@@ -59,8 +59,9 @@ def decode_answer(body: bytes) -> Answer:
     fields = _unwrapped(fields)
     if not isinstance(fields, dict):
         raise NoCode("an answer that is no object")
-    number = whole(fields.get("code"))
-    given = text(fields.get("code")) if number is None else str(number)
+    code = unpadded(fields.get("code"))
+    number = whole(code)
+    given = text(code) if number is None else str(number)
     if not given:
         raise NoCode("an answer without a code")
     msg, result = text(fields.get("msg")), fields.get("batterysTestResult")

@@ -81,7 +81,7 @@ def decode_computers(fields: Any) -> tuple[Mapping[str, Readings], Counter[str]]
 
 
 def _id(given: Any, place: int, odd: Counter[str]) -> str:
-    text = numbers.text(given) or ""
+    text = numbers.text(numbers.unpadded(given)) or ""
     if not text or text in _QUALITIES:
         odd["missing-field"] += 1
         return str(place)
@@ -95,6 +95,7 @@ def _row(row: Mapping[str, Any], odd: Counter[str]) -> Readings:
 
 
 def _reading(given: Any, unit: str, read: Callable[[Any], Value], odd: Counter[str]) -> Reading:
+    given = numbers.unpadded(given)
     if given is None:
         odd["missing-field"] += 1
         return missing(unit, Quality.NO_DATA)

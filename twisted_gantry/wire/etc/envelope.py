@@ -18,7 +18,7 @@ from twisted_gantry.wire.errors import BadMessage, NotJson
 from twisted_gantry.wire.json import dumps, loads, loads_canonical, loads_text, salvage_text
 from twisted_gantry.wire.numbers import number as number_of
 from twisted_gantry.wire.numbers import text as text_of
-from twisted_gantry.wire.numbers import whole
+from twisted_gantry.wire.numbers import unpadded, whole
 from twisted_gantry.wire.reading import Quality
 
 VERSION = "1001"
@@ -195,7 +195,10 @@ def check_body(
     """
     try:
         fields = None if numbers_as_text else loads_canonical(body)
-        fields, repairs = _decoded(body, reports) if fields is None else (fields, ())
+        if isinstance(fields, dict):
+            repairs: tuple[str, ...] = ()
+        else:
+            fields, repairs = report_of(body) if reports else (loads_text(body), ())
     except (NotJson, BadMessage) as error:
         raise EtcRefused(EtcCode.BAD_PARAMETERS, str(error)) from None
     if not isinstance(fields, dict):
@@ -210,11 +213,23 @@ def check_body(
     return msgspec.structs.replace(request, fields=_failed(request.fields), repairs=repairs)
 
 
-def _decoded(body: bytes, reports: bool) -> tuple[Any, tuple[str, ...]]:
-    if not reports:
-        return loads_text(body), ()
-    salvaged = salvage_text(body)
-    return salvaged.value, salvaged.repairs
+def report_of(body: bytes) -> tuple[Any, tuple[str, ...]]:
+    """Decode the body of an upload, numbers as text; returns it with the repairs. It may stand
+    alone in a list, and its fields may be JSON in a text. Raises NotJson.
+    """
+    fields, repairs = salvage_text(body)
+    if isinstance(fields, list) and len(fields) == 1:
+        [fields] = fields
+    if not isinstance(fields, dict):
+        return fields, repairs
+    fields = {key: unpadded(value) for key, value in fields.items()}
+    method = _METHODS.get(str(fields.get("method")))
+    key = "" if method is None else FIELDS_KEY[method]
+    inner = fields.get(key)
+    if isinstance(inner, str) and inner.lstrip()[:1] in ("{", "["):
+        fields[key], more = salvage_text(inner.encode("utf-8", "replace"))
+        repairs += more
+    return fields, repairs
 
 
 def _failed(node: Any) -> Any:

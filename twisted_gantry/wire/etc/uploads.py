@@ -20,7 +20,7 @@ from twisted_gantry.wire.etc.envelope import SENTINELS, Sentinel, flag, number, 
 from twisted_gantry.wire.etc.times import local_text
 from twisted_gantry.wire.numbers import flag as flag_of
 from twisted_gantry.wire.numbers import number as number_of
-from twisted_gantry.wire.numbers import whole
+from twisted_gantry.wire.numbers import unpadded, whole
 from twisted_gantry.wire.reading import Quality, Reading, Value, missing
 
 # Rows of one group that are read; a cabinet has a handful.
@@ -268,7 +268,7 @@ def reports_of(fields: Any, ids: Sequence[str] = ()) -> Sequence[Any]:
 
 def upload_id(fields: Any) -> str:
     """Return the `id` of the cabinet that uploads, as `same_id` spells it. Raises BadMessage."""
-    given = same_id(fields.get("id")) if isinstance(fields, dict) else None
+    given = same_id(unpadded(fields.get("id"))) if isinstance(fields, dict) else None
     if given is None or len(given) > LONGEST_ID or given in _QUALITIES:
         raise BadMessage("cabinetStatus is no object with an id")
     return given
@@ -292,6 +292,7 @@ def decode_group(fields: Mapping[str, Any], shape: GroupShape, odd: Counter[str]
         if shape.name not in _OPTIONAL:
             odd["missing-group"] += 1
         return _untold(shape, Quality.NO_DATA)
+    given = unpadded(given)
     if isinstance(given, str) and given.strip() in _QUALITIES:
         return _untold(shape, _QUALITIES[given.strip()])
     if isinstance(given, dict):  # `elec` and `rectifier` were objects before 0.35
@@ -401,7 +402,7 @@ def _array(given: list[Any], shape: GroupShape, odd: Counter[str]) -> GroupUploa
 
 def _row_id(given: Any, odd: Counter[str]) -> str:
     """Return an id fit for the name of a point, empty for a row without one."""
-    text = same_id(given)
+    text = same_id(unpadded(given))
     if text is None or text in _QUALITIES:
         odd["missing-field"] += 1
         return ""
@@ -413,7 +414,7 @@ def _row(given: Mapping[str, Any], shape: GroupShape, odd: Counter[str]) -> Read
 
 
 def _reading(given: Any, about: Field, odd: Counter[str]) -> Reading:
-    kind = about.kind
+    kind, given = about.kind, unpadded(given)
     if given is None:
         odd["missing-field"] += 1
         return missing(kind.unit, Quality.NO_DATA)

@@ -14,7 +14,7 @@ import msgspec
 
 from twisted_gantry.wire.errors import BadMessage, CannotEncode, NotJson, WireError
 from twisted_gantry.wire.json import dumps, loads_text, salvage_text
-from twisted_gantry.wire.numbers import text, whole
+from twisted_gantry.wire.numbers import text, unpadded, whole
 
 CONTROLS = frozenset({"SON", "SOFF", "BZON", "BZOFF", "T"})
 CLEAR_PASSWORD = "clear"  # noqa: S105 - the word that clears the card's password
@@ -219,7 +219,7 @@ def read_reply(data: bytes) -> ReadReply:
     if not isinstance(fields, dict):
         raise BadMessage("a reply that is no object")
     uid, session, cmd = (text(fields.get(name)) or None for name in ("uid", "session", "cmd"))
-    value, code = _text(fields, "value"), whole(fields.get("result"))
+    value, code = _text(fields, "value"), whole(unpadded(fields.get("result")))
     if code is not None and not 0 <= code <= _LARGEST_CODE:
         code = None
     if code is not None and (code or value is None):

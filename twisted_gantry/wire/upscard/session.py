@@ -15,7 +15,7 @@ from automat import TypeMachineBuilder
 
 from twisted_gantry.wire.clock import Clock, Timer
 from twisted_gantry.wire.errors import CannotEncode, WireError
-from twisted_gantry.wire.numbers import whole
+from twisted_gantry.wire.numbers import unpadded, whole
 from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.upscard import messages
 
@@ -488,10 +488,11 @@ class Session:
 
 
 def _bare(cmd: str) -> str:
-    return cmd.strip().upper()
+    return str(unpadded(cmd)).strip().upper()
 
 
 def _key(name: str) -> str:
     """Return a session number or a `uid` in one spelling: `12345678.0` is `12345678`."""
+    name = str(unpadded(name)).strip()
     number = whole(name)
-    return name.strip() if number is None else str(number)
+    return name if number is None else str(number)
