@@ -415,7 +415,7 @@ def test_a_result_that_cannot_be_read_is_told(back: bool) -> None:
     script = rig.script
     assert isinstance(script, HttpScript)
     if back:
-        script.answers["QAD"] = b'{"session":"1" "value":"(odd"}'
+        script.answers["QAD"] = b'{"session":"1";"value":"(odd"}'
     else:
         script.answers["QAD"], script.body = None, b'{"value":"(odd"}'
     rig.clock.run(6.0)
@@ -425,11 +425,18 @@ def test_a_result_that_cannot_be_read_is_told(back: bool) -> None:
     rig.stop()
 
 
-def test_a_result_without_a_session_is_told() -> None:
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b'{"cmd":"QAD","value":"(1"}', "a result without a session came"),
+        (b'{"session":"1","cmd":"QAD","value":"(1"}', "a result of another session came"),
+    ],
+)
+def test_a_result_that_is_not_ours_is_told(answer: bytes, told: str) -> None:
     """It may be anybody's, so it is not taken; the error says that one came."""
     rig = ScriptRig(HTTP)
     rig.start()
-    rig.script.answers["QAD"] = b'{"cmd":"QAD","value":"(1"}'
+    rig.script.answers["QAD"] = answer
     rig.clock.run(6.0)
-    assert "a result without a session came" in str(rig.card.status.last_error)
+    assert told in str(rig.card.status.last_error)
     rig.stop()

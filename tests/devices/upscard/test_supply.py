@@ -31,12 +31,15 @@ def rtd(rating: str = "220", phases: str = "3/3", output: str = "220") -> str:
     return f"(Sunshine V1.0 C10KS {rating} {output} 20 50.0 192 {phases} 10000"
 
 
+RTD = rtd()
+
+
 class Scene:
     """A card that a test scripts, and what the gantry makes of it."""
 
-    def __init__(self, ratings: str = rtd(), **settings: Any) -> None:
+    def __init__(self, ratings: Any = RTD, live: str = "", **settings: Any) -> None:
         self.rig = ScriptRig(poll=2.0, **settings)
-        self.rig.script.answers |= {"RTD": ratings, "QAD": qad()}
+        self.rig.script.answers |= {"RTD": ratings, "QAD": live or qad()}
         self.rig.start(5.0)
 
     def show(self, answer: str, seconds: float = 6.0) -> set[str]:
@@ -156,6 +159,25 @@ def test_phases_that_a_ups_has_not(inputs: str, outputs: str) -> None:
     elec, _ = scene.rows()
     assert (elec.status, elec.voltage, elec.warning_msg) == ("1", "220.1", "")
     assert scene.show(qad(inputs="0.0 0.0 0.0")) == {"mains-abnormal"}
+    scene.rig.stop()
+
+
+@pytest.mark.parametrize("told", [None, 105, "(NAK", rtd(phases="1:1")])
+def test_phases_of_a_card_without_ratings(told: Any) -> None:
+    """Two phases that never had a voltage are missing; one of them, or one once seen, is lost."""
+    scene = Scene(told, qad(inputs="220 0.0 0.0"))
+    assert scene.raised() == set()
+    assert scene.good("input_voltage_s") == "not-supported"
+    assert scene.show(qad(inputs="0.0 0.0 0.0"), 10.0) == {"mains-abnormal"}
+    assert scene.show(qad(inputs="220 220 0.0"), 10.0) == {"phase-l3-lost"}
+    assert scene.show(qad(inputs="220 0.0 0.0"), 10.0) == {"phase-l2-lost", "phase-l3-lost"}
+    scene.rig.stop()
+
+
+def test_a_rating_from_line_to_line_beside_unreadable_phases() -> None:
+    """A rating of 380 V is one of three phases until the card tells of one."""
+    scene = Scene(rtd("380", phases="1:1"), qad(inputs="220 0.0 0.0"))
+    assert scene.raised() == set()
     scene.rig.stop()
 
 

@@ -447,6 +447,14 @@ def test_another_status_word_is_refused(word: str) -> None:
         decode_status(word)
 
 
+@pytest.mark.parametrize("stuck", ["{}?", "b{}", "{}\\r", "{}\\x00", "[{}]"])
+def test_what_is_stuck_to_the_status_word_costs_nothing(stuck: str) -> None:
+    """The word is known by its 16 bits; with another digit beside them it may be shifted."""
+    live, word = _QAD.rsplit(" ", 1)
+    assert read_live(f"{live} {stuck.format(word)}") == read_live(_QAD)
+    assert read_live(f"{live} 1{word}").readings["state"].quality is _FAILED
+
+
 @pytest.mark.parametrize("odd", ["2", "x", "٠", "-"])
 def test_an_odd_bit_costs_what_it_says(odd: str) -> None:
     """A character that is no bit fails the one point of its bit; the next flag still counts."""

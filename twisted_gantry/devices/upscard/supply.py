@@ -13,6 +13,7 @@ from twisted_gantry.devices.power import (
     Nominal,
     OutputJudge,
     Shares,
+    dead,
     good_frequency,
     no_frequency,
     none_flows,
@@ -36,6 +37,8 @@ class Supply:
     def __init__(self, limits: Limits, nominal: float | None) -> None:
         self._nominal = Nominal(nominal)
         self._mains, self._output = MainsJudge(limits), OutputJudge()
+        self._seen: set[int] = set()
+        """The input phases that ever had a voltage."""
 
     @property
     def doubtful(self) -> bool:
@@ -44,7 +47,8 @@ class Supply:
 
     def derive(self, live: Mapping[str, Measured], ratings: Ratings) -> dict[str, Measured]:
         """Return the points that follow from one QAD; some replace its own."""
-        inputs, outputs = _phases(ratings.get("phases"))
+        known = _phases(ratings.get("phases"))
+        inputs, outputs = known or (self._inputs(live), 3)
         derived = {
             name: _NOT_SUPPORTED
             for count, quantities in ((inputs, INPUTS), (outputs, OUTPUTS))
@@ -53,8 +57,8 @@ class Supply:
         }
         readings = {**live, **derived}
         volts = [readings[name][0] for name in INPUTS[0]]
-        rating = ratings.get("rated_input_voltage")
-        nominal = self._nominal.of(rating, three_phase=inputs == 3, volts=volts)
+        rating, three_phase = ratings.get("rated_input_voltage"), known is None or inputs == 3
+        nominal = self._nominal.of(rating, three_phase=three_phase, volts=volts)
         derived[NOMINAL] = (nominal, Quality.GOOD)
         derived["mains_abnormal"] = self._mains.judge(
             _shares(readings, INPUTS[0], nominal),
@@ -71,12 +75,21 @@ class Supply:
         )
         return derived
 
+    def _inputs(self, live: Mapping[str, Measured]) -> int:
+        """Return how many input phases there are by the voltages of a card that tells no ratings:
+        the second and the third are missing as long as both never had one, beside a first that had.
+        """
+        volts = [live[name][0] for name in INPUTS[0]]
+        known = {at: each for at, each in enumerate(volts) if isinstance(each, int | float)}
+        self._seen |= {at for at, each in known.items() if not dead(each / NOMINAL_VOLTAGE)}
+        return 1 if self._seen == {0} and {1, 2} <= known.keys() else 3
 
-def _phases(text: Value) -> tuple[int, int]:
-    """Return how many phases a UPS has in and out; three until the card has told."""
+
+def _phases(text: Value) -> tuple[int, int] | None:
+    """Return how many phases a UPS has in and out; None until the card has told."""
     if isinstance(text, str) and len(text) == 3:
         return int(text[0]), int(text[2])
-    return 3, 3
+    return None
 
 
 def _shares(readings: Mapping[str, Measured], names: tuple[str, ...], nominal: float) -> Shares:

@@ -424,6 +424,8 @@ class Session:
             return False
         if read.reply.session is None:
             self._odd(Odd.OTHER_REPLY, "a result without a session came", frame, hurry=False)
+        elif not self.knows(read.reply.session):
+            self._odd(Odd.OTHER_REPLY, "a result of another session came", frame, hurry=False)
         return self.knows(read.reply.session) and self._take(read)
 
     def _odd(self, odd: Odd, why: str, frame: bytes = b"", *, hurry: bool) -> None:

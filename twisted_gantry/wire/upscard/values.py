@@ -33,6 +33,7 @@ _STATES: Mapping[int, str] = {each.value: each.text for each in UpsState}
 _NUMBER = re.compile(r"[-+]?(\d{1,9}(\.\d{0,9})?|\.\d{1,9})")
 _NO_VALUE = re.compile(r"[-.]+")
 _WORD = re.compile(r"[01]{16}")
+_WORD_WITHIN = re.compile(r"(?<![0-9])[01]{16}(?![0-9])")
 _WORD_AT_END = re.compile(r"(\S+)([01]{16})")
 _PHASES = re.compile(r"0*([1-3])(?:\.0+)?/0*([1-3])(?:\.0+)?")
 _VERSION = re.compile(r"[Vv]\d\S*|\d+(\.\d+)+")
@@ -152,6 +153,9 @@ def read_live(value: str, *, runtime_unit: str = "s") -> Values:
     """
     fields, tokens = _Fields(), _bare(value).split()
     wanted = len(LIVE_UNITS)
+    for place, token in enumerate(tokens):  # characters that are stuck to the status word
+        if word := _WORD_WITHIN.search(token):
+            tokens[place] = word[0]
     if len(tokens) == wanted and (glued := _WORD_AT_END.fullmatch(tokens[-1])):
         tokens[-1:] = glued.groups()
     at, lacks = wanted, False
