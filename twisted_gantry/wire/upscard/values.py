@@ -154,8 +154,8 @@ def read_live(value: str, *, runtime_unit: str = "s") -> Values:
     fields, tokens = _Fields(), _bare(value).split()
     wanted = len(LIVE_UNITS)
     for place, token in enumerate(tokens):  # characters that are stuck to the status word
-        if word := _WORD_WITHIN.search(token):
-            tokens[place] = word[0]
+        if within := _WORD_WITHIN.search(token):
+            tokens[place] = within[0]
     if len(tokens) == wanted and (glued := _WORD_AT_END.fullmatch(tokens[-1])):
         tokens[-1:] = glued.groups()
     at, lacks = wanted, False
