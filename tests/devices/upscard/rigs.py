@@ -11,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.web.client import URI, Agent, HTTPConnectionPool
 from twisted.web.iweb import IAgentEndpointFactory, IBodyProducer
 from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET
 from twisted.web.server import Request as HttpRequest
 from zope.interface import implementer
 
@@ -316,11 +317,12 @@ class _Caller:
 
 
 class HttpScript(ScriptFactory):
-    """The same card over HTTP. It answers each POST with `status` and `body`."""
+    """The same card over HTTP. It answers each POST with `status`, `headers` and `body`."""
 
     def __init__(self, client: BoundedClient, clock: TestClock) -> None:
         super().__init__()
         self.status, self.body = 200, b""
+        self.headers: dict[str, str] = {}
         self.caller = _Caller(client)
         self.sessions = [self.caller]
         resource: Any = _Scripted(self)
@@ -337,12 +339,19 @@ class _Scripted(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._script = script
 
-    def render_POST(self, request: HttpRequest) -> bytes:
+    def render_POST(self, request: HttpRequest) -> Any:
         """Take a command; its result comes back on its own."""
         assert request.content is not None
         self._script.take(self._script.caller, loads(request.content.read()))
         request.setResponseCode(self._script.status)
-        return self._script.body
+        for name, value in self._script.headers.items():
+            request.setHeader(name, value)
+        request.write(self._script.body)
+        channel: Any = request.channel
+        request.finish()
+        if "Connection" in self._script.headers:
+            channel.loseConnection()
+        return NOT_DONE_YET
 
 
 class ScriptRig(Rig):

@@ -18,6 +18,7 @@ from tests.devices.upscard.rigs import (
     CALLBACK,
     HTTP,
     LIVE,
+    RATINGS,
     URL,
     HttpScript,
     ScriptRig,
@@ -290,11 +291,11 @@ def test_garbage_is_refused_and_survived(rig: TwinRig) -> None:
 
 
 def test_an_endless_answer_is_bounded(scripted: tuple[ScriptRig, HttpScript]) -> None:
-    """An answer of megabytes to a POST is cut off; the command is a timeout."""
+    """An answer of megabytes to a POST is cut off; without a result the command is a timeout."""
     rig, script = scripted
     script.answers["BZON"], script.body = None, b"x" * 2_000_000
     results = rig.command("BZON")
-    rig.clock.run(1.0)
+    rig.clock.run(6.0)
     assert outcome(results).result is Outcome.TIMEOUT
     script.body = b""
     rig.clock.run(10.0)
@@ -439,4 +440,26 @@ def test_a_result_that_is_not_ours_is_told(answer: bytes, told: str) -> None:
     rig.script.answers["QAD"] = answer
     rig.clock.run(6.0)
     assert told in str(rig.card.status.last_error)
+    rig.stop()
+
+
+@pytest.mark.parametrize("more", [{"Connection": "close"}, {}])
+def test_a_wrong_content_length_does_not_hide_that_the_command_is_taken(more: Any) -> None:
+    """The answer to a POST ends too early: the result is awaited as after any 2xx."""
+    rig = ScriptRig(HTTP, poll=10.0)
+    script = rig.script
+    assert isinstance(script, HttpScript)
+    script.body, script.headers = b"ok", {"Content-Length": "9", **more}
+
+    def later(command: dict[str, Any]) -> None:
+        value = LIVE if command["cmd"] == "QAD" else RATINGS
+        result = Result(session=command["session"], cmd=command["cmd"], value=value)
+        rig.clock.callLater(0.5, script.caller.send, result.encode())
+
+    script.answers = dict.fromkeys(("RTD", "QAD"), later)
+    rig.start(15.0)
+    assert rig.state() is State.ONLINE
+    assert rig.bench.good("ups1.state") == "line"
+    assert rig.bench.good("ups1.phases") == "1/1"
+    assert rig.card.counts["late"] == 0
     rig.stop()

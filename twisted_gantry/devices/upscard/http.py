@@ -25,7 +25,7 @@ from twisted_gantry.devices.upscard.link import (
 )
 from twisted_gantry.devices.upscard.numbers import SessionNumbers
 from twisted_gantry.devices.upscard.sources import Sources
-from twisted_gantry.net.http.client import Answer, BoundedClient, NoAnswer, NotConnected
+from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer, NotConnected
 from twisted_gantry.net.outage import Cause, Outage, of_status, outage, outage_of
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.slots import Allowed
@@ -191,6 +191,9 @@ class HttpLink(CardLink):
 
     def _unanswered(self, failure: Failure, number: int) -> None:
         if failure.check(CancelledError):  # given up
+            return
+        if isinstance(failure.value, CutShort):  # by a wrong length: the status came
+            self._answered(failure.value.answer, number)
             return
         failure.trap(NoAnswer)
         self.counts["post-failed"] += 1
