@@ -146,6 +146,24 @@ def test_a_cloud_that_does_not_authenticate_us_in_time_is_left(cloud: Cloud) -> 
     assert cloud.session.counts["no-authentication"] == 1
 
 
+@pytest.mark.parametrize("answer", [b"{}", b"null", b'""', b'{"code":"0\\u0000"}', b'[{"code":0}]'])
+def test_an_empty_answer_to_a_heartbeat_counts(cloud: Cloud, answer: bytes) -> None:
+    """`res100` says by its name alone that the cloud is there."""
+    cloud.let_in()
+    for _ in range(12):
+        cloud.clock.advance(1)
+        cloud.session.received(b'{"res100":%b}' % answer)
+    assert cloud.is_online()
+
+
+def test_nuls_behind_a_code_are_no_refusal(cloud: Cloud) -> None:
+    """A cloud that sends its whole buffer lets us in."""
+    cloud.open()
+    cloud.session.received(b'{"res001":{"code":"0\\u0000","tKey":"key"}}')
+    cloud.session.received(b'{"res002":{"code":"0\\u0000\\u0000"}}')
+    assert cloud.is_online()
+
+
 def test_heartbeats_that_are_not_answered_end_the_session(cloud: Cloud) -> None:
     """Ten seconds without a `res100`, wherever else the cloud talks of."""
     cloud.let_in()

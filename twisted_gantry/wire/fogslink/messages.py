@@ -273,6 +273,10 @@ def _read_responses(line: bytes) -> Iterator[Received[Response] | WireError]:
         elif repairs and RESPONSES[name] is Configure:
             yield BadMessage(f"a configuration that is damaged: {repairs[0]}")
         else:
+            if RESPONSES[name] is not Configure:
+                # The rest of a buffer behind a code is no other code; the `tKey` is echoed as it is.
+                numbered = {key: numbers.unpadded(fields[key]) for key in _NUMBERS if key in fields}
+                fields = {**fields, **numbered}
             try:
                 yield Received(convert(_spelt(fields), RESPONSES[name]), repairs)
             except BadMessage as error:
@@ -314,7 +318,7 @@ def _opened(line: bytes, foreign: str, known: Mapping[str, object]) -> Iterator[
         if not found:
             yield "", BadMessage(f"{foreign}: {quote(line)}"), ()
         for name, values in found:
-            for fields in _listed(values):
+            for fields in _listed({} if values in (None, "") else values):
                 if isinstance(fields, dict):
                     yield name, {k: v for k, v in fields.items() if v is not None}, repairs
                 else:
