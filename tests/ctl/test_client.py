@@ -16,6 +16,7 @@ from twisted.internet.threads import deferToThread
 from tests.authority import Authority
 from tests.ctl.conftest import FakeGantry, _handler
 from tests.ctl.raw import raw_server, saying
+from tests.daemon.process import free_port
 from tests.net.http.test_client_tls import serving
 from twisted_gantry.ctl import client
 from twisted_gantry.ctl.client import Api, ApiError
@@ -23,12 +24,6 @@ from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.wire.secret import Secret
 
 PASSWORD = "hunter2-secret"
-
-
-def _refused_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def _answer(body: bytes, status: str = "200 OK", length: int | None = None) -> bytes:
@@ -200,7 +195,7 @@ def test_no_unix_socket() -> None:
 def test_refused() -> None:
     """A closed port is unreachable; nothing was sent."""
     with pytest.raises(ApiError) as caught:
-        Api(f"http://127.0.0.1:{_refused_port()}").post("/api/v1/commands", {})
+        Api(f"http://127.0.0.1:{free_port()}").post("/api/v1/commands", {})
     error = caught.value
     assert (error.key, error.exit_code, error.sent) == ("cannot-connect", Exit.UNREACHABLE, False)
     assert error.fields["reason"] == "Connection refused"
@@ -305,7 +300,7 @@ def test_redirect(gantry: FakeGantry, status: int) -> None:
 
 def test_no_proxy(gantry: FakeGantry, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy of the environment is not used."""
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{_refused_port()}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{free_port()}")
     assert Api(gantry.url, Secret(PASSWORD)).get("/api/v1/site").status == 200
 
 

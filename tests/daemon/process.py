@@ -1,12 +1,17 @@
 """A real `twistd` in a process of its own, and the twin beside the test."""
 
 import json
+import os
+import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +23,8 @@ from twisted.web.client import Agent, HTTPConnectionPool
 TWISTD = str(Path(sys.executable).parent / "twistd")
 GANTRYCTL = str(Path(sys.executable).parent / "gantryctl")
 AUTH = "kX7-secret-code"
+ENDS_WITHIN = 60.0
+"""Seconds after which a process that was told to end hangs; the daemon itself gives up earlier."""
 
 
 class TimedOut(AssertionError):
@@ -61,12 +68,13 @@ class Daemon:
         self.process.wait()
 
     def end(self) -> bool:
-        """End it as an operator does; True if it went within 5 s, by the signal and no other way.
+        """End it as an operator does; True if it went by the signal and no other way.
 
-        twistd ends by the signal that it was sent, once everything has stopped.
+        twistd ends by the signal that it was sent, once everything has stopped; a daemon that has
+        not stopped in time ends with code 1.
         """
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(5)
+        code = self.process.wait(ENDS_WITHIN)
         return code == -signal.SIGTERM
 
 
@@ -108,13 +116,26 @@ class Client:
         return closed
 
 
-def free_port() -> int:
-    """Return a port of loopback that nobody listens on."""
-    import socket
+def _ports() -> list[int]:
+    """Return the ports of this process of tests: other processes of the run have other ones, and
+    the kernel gives none of them to a socket that asks for any port.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    mine = range(20_000 + worker % 16, 32_000, 16)
+    return random.SystemRandom().sample(mine, len(mine))
 
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+
+_PORTS = cycle(_ports())
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on, and that no other test is given."""
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def _ask_dead(data: Path, query: str) -> list[sqlite3.Row]:

@@ -1,7 +1,6 @@
 """Every scenario of the twin against a real gantry: what is to be reported is reported in time."""
 
 import json
-import random
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
 
-from tests.daemon.process import AUTH, TimedOut, until
+from tests.daemon.process import AUTH, TimedOut, free_port, until
 from tests.daemon.rig import Rig
 from tests.wire.upscard.readings import decode_live
 from twisted_gantry.ctl.client import Api, ApiError
@@ -126,25 +125,12 @@ LONG = (
 )
 
 
-# Each is given once: a port that was only tried is free again until its daemon listens.
-QUIET_PORTS = iter(random.sample(range(20_000, 32_000), 10_000))
-
-
-def quiet_port() -> int:
-    """Return a free port that the kernel gives to no other socket while stages are starting."""
-    for port in QUIET_PORTS:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
-
-
 class Stage(Rig):
     """A twin at some speed, and a gantry of its own beside it."""
 
     def __init__(self, folder: Path, reactor: Any, pool: ThreadPool, speed: float) -> None:
         folder.mkdir()
-        monitor = quiet_port()
+        monitor = free_port()
         super().__init__(
             folder,
             reactor,
@@ -153,10 +139,10 @@ class Stage(Rig):
             world=CHARGING,
             monitor_url=f"http://127.0.0.1:{monitor}/monitor.do",
         )
-        self.pool, self.web = pool, quiet_port()
+        self.pool = pool
         places = {face.replace("-", "_"): self.twin.port(face) for face in FACES}
         self.config.write_text(
-            SITE.format(**places, callback=quiet_port(), monitor=monitor, web=self.web, auth=AUTH),
+            SITE.format(**places, callback=free_port(), monitor=monitor, web=self.web, auth=AUTH),
             encoding="utf-8",
         )
         self.running = self.start()

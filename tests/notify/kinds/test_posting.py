@@ -11,6 +11,7 @@ import pytest
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from tests.daemon.process import free_port
 from tests.notify.kinds.servers import NOW, message, receiving, secret, sender, told
 from twisted_gantry.notify.interfaces import NotSent
 from twisted_gantry.wire.notification import is_signed
@@ -82,8 +83,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 async def test_nobody_listens() -> None:
     """The reason has the host, and no part of the URL that may be a key."""
-    async with receiving() as (_, port):
-        pass
+    port = free_port()
     made = sender("wecom", url=secret(f"http://127.0.0.1:{port}/send?key=0123-4567-89ab"))
     error = await failure_of(made)
     assert str(error).startswith(f"127.0.0.1:{port}: no connection: the connection is refused")

@@ -8,6 +8,7 @@ from twisted.internet import reactor
 from twisted.internet.protocol import ClientCreator, Factory, Protocol
 from twisted.internet.task import deferLater
 
+from tests.daemon.process import free_port
 from tests.notify.kinds.servers import Raw, listening, message, raw, receiving, secret, sender
 from tests.notify.kinds.test_posting import failure_of
 from twisted_gantry.net.http.proxy import Proxy, ThroughProxy
@@ -110,7 +111,8 @@ async def test_a_peer_that_speaks_first() -> None:
         to_proxy = proxy.endpoint(reactor, ClientTls())
         endpoint = ThroughProxy(to_proxy, proxy, "mail.example", 25, reactor)
         made: Any = await endpoint.connect(Factory.forProtocol(Listener))
-        await deferLater(reactor, 0.01)
+        while not told:
+            await deferLater(reactor, 0.01)
         assert told == [b"220 hi\r\n"]
         made.transport.loseConnection()
 
@@ -127,11 +129,8 @@ async def test_an_answer_before_the_question() -> None:
 
 async def test_no_proxy_there() -> None:
     """A proxy that cannot be reached is told from a receiver that cannot."""
-    async with receiving() as (_, port):
-        pass
-    made = sender(
-        "webhook", url=secret("http://h.example/"), proxy=secret(f"http://127.0.0.1:{port}")
-    )
+    proxy = secret(f"http://127.0.0.1:{free_port()}")
+    made = sender("webhook", url=secret("http://h.example/"), proxy=proxy)
     assert "the proxy cannot be reached: the connection is refused" in str(await failure_of(made))
     await made.close()
 
