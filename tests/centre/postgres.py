@@ -6,6 +6,7 @@ so that root runs the server as a system user.
 
 import atexit
 import ctypes
+import fcntl
 import os
 import pwd
 import shutil
@@ -72,19 +73,21 @@ def _as_user() -> dict[str, Any]:
     """Return what `subprocess` needs so that the server does not run as root."""
     if os.geteuid() != 0:
         return {}
-    for name in (USER, "postgres"):
-        try:
-            entry = pwd.getpwnam(name)
-        except KeyError:
-            if name == USER:
-                continue
-            subprocess.run(
-                ["/usr/sbin/useradd", "--system", "--no-create-home", USER],
-                check=True,
-            )
+    # Each process of tests makes the user if it is missing: one after the other.
+    with Path("/etc/passwd").open("rb") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        entry = _known(USER) or _known("postgres")
+        if entry is None:
+            subprocess.run(["/usr/sbin/useradd", "--system", "--no-create-home", USER], check=True)
             entry = pwd.getpwnam(USER)
-        break
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+
+def _known(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
 
 
 def give_to_server(folder: Path) -> None:

@@ -204,7 +204,11 @@ async def test_a_standby_that_does_not_confirm_is_heard(server: Rig) -> None:
     cluster.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
     cluster.run("SELECT pg_reload_conf()")
     try:
-        cancel = "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+        # No other client of this server, and no worker of its own, is waited for.
+        cancel = (
+            "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' "
+            f"AND application_name = 'gantry-centre' AND datname = '{server.database}'"
+        )
         put = store.put(report("G1"))
         while not cluster.run(cancel):
             await deferLater(server.reactor, 0, lambda: None)
