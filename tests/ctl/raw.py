@@ -14,7 +14,10 @@ def saying(data: bytes) -> Speak:
     def speak(peer: socket.socket, _: threading.Event) -> None:
         seen = b""
         while b"\r\n\r\n" not in seen:
-            seen += peer.recv(4096)
+            part = peer.recv(4096)
+            if not part:
+                return  # the client had enough
+            seen += part
         peer.sendall(data)
 
     return speak

@@ -148,6 +148,11 @@ def _environment(gantry: FakeGantry, **more: str) -> dict[str, str]:
     }
 
 
+def _hears_ctrl_c() -> None:
+    """Let a program have Ctrl-C: what runs in the background of a shell ignores SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Terminal:
     """The other end of a pseudo-terminal."""
 
@@ -190,6 +195,7 @@ def _on_terminal(
         stderr=theirs,
         env=_environment(gantry),
         start_new_session=True,
+        preexec_fn=_hears_ctrl_c,
     )
     os.close(theirs)
     try:
@@ -261,8 +267,7 @@ def test_interrupted(gantry: FakeGantry) -> None:
             env=_environment(gantry, GANTRY_URL=f"http://127.0.0.1:{listener.getsockname()[1]}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # A process in the background of a shell ignores SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=_hears_ctrl_c,
         )
         peer, _ = listener.accept()
         with peer:

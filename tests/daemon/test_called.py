@@ -40,7 +40,7 @@ class Desk:
 
     async def until(self, done: Any) -> None:
         """Wait until something is so."""
-        for _ in range(400):
+        for _ in range(4000):
             if done():
                 return
             await deferLater(reactor, 0.005)

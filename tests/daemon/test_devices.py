@@ -95,7 +95,7 @@ class Devices(Rig):
         """Wait until the world shows this."""
         world = self.twin.world
         what = f"{name} to be {value!r}"
-        await until(self.reactor, what, lambda: world.snapshot()[name] == value, 5.0)
+        await until(self.reactor, what, lambda: world.snapshot()[name] == value)
 
     async def ctl(self, *arguments: str) -> tuple[int, str]:
         """Run `gantryctl`; return its exit code and what it printed."""

@@ -37,7 +37,7 @@ class Reloading(Rig):
         async def ready() -> bool:
             return await self.names() == list(names)
 
-        await until(self.reactor, f"{names} online", ready, 15.0)
+        await until(self.reactor, f"{names} online", ready)
 
     async def taken(self) -> int:
         """Return how many configurations were taken."""
@@ -76,7 +76,7 @@ device_uid = "bms-0001"
         health = await rig.get("/healthz")
         return any("abacus" in note for note in health["notes"])
 
-    await until(rig.reactor, "the complaint", told, 5.0)
+    await until(rig.reactor, "the complaint", told)
     assert (await rig.get("/healthz"))["status"] == "ok"
     assert await rig.names() == ["ups1", "pc1", "bms1"]
     rig.hang_up(rig.good)
@@ -93,7 +93,7 @@ device_uid = "bms-0001"
         history = await rig.get("/api/v1/history?point=ups1.input_voltage_r")
         return bool(history["samples"])
 
-    await until(rig.reactor, "a history", recorded, 10.0)
+    await until(rig.reactor, "a history", recorded)
     assert rig.running.end()
 
 

@@ -87,7 +87,7 @@ async def test_a_tree_starts_reports_and_stops_without_a_trace(rig: Rig) -> None
         assert health["status"] == "ok"
         await tree.stopService()
         assert await rig.client.get(f"http://127.0.0.1:{rig.web}/healthz") is None
-    assert rig.twin.platform.counts["code-1000"] >= 6
+    assert rig.twin.platform.counts["code-1000"] >= 3
 
 
 async def test_what_one_tree_stored_the_next_one_sends(rig: Rig) -> None:

@@ -65,7 +65,7 @@ listen = "tcp:{web}:interface=127.0.0.1"
             every: list[Any] = [*site.devices.values(), *site.uplinks.values()]
             return all(each.status.state is State.ONLINE for each in every)
 
-        await until(self.reactor, "all online", ready, 10.0)
+        await until(self.reactor, "all online", ready)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_what_was_taken_in_is_reported(rig: TreeRig) -> None:
             found = rig.twin.platform.requests("cabinetStatusUpdate", 10)
             return any(each["body"]["cabinetStatus"]["id"] == "2" for each in found)
 
-        await until(rig.reactor, "the second cabinet", reported, 5.0)
+        await until(rig.reactor, "the second cabinet", reported)
 
 
 def rule(name: str, text: str, bound: int = 100) -> str:
@@ -239,8 +239,6 @@ async def test_what_the_start_found_is_told_for_a_while(
         assert "was corrupt" in alarm.en
         assert "已损坏" in alarm.zh
         assert "corrupt (" not in alarm.zh
-        await until(
-            rig.reactor, "the alarm to clear", lambda: not tree.site.alarms.active("store"), 5.0
-        )
+        await until(rig.reactor, "the alarm to clear", lambda: not tree.site.alarms.active("store"))
     finally:
         await tree.stopService()

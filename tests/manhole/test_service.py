@@ -1,5 +1,7 @@
 """The manhole: logins, running of lines, and the entries of the audit."""
 
+import os
+import pwd
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -366,13 +368,13 @@ class Door:
             "IdentityAgent": "none",
             "StrictHostKeyChecking": "accept-new",
             "UserKnownHostsFile": str(self.folder / "known_hosts"),
-            "ConnectTimeout": "5",
+            "ConnectTimeout": "30",
         }
         command = ["ssh", "-F", "none", "-p", str(port), "-i", str(key)]
         command += [f"-o{name}={value}" for name, value in options.items()]
         command += [*more, f"{user}@127.0.0.1"]
         return await deferToThread(
-            lambda: subprocess.run(command, input=lines, capture_output=True, text=True, timeout=20)
+            lambda: subprocess.run(command, input=lines, capture_output=True, text=True, timeout=60)
         )
 
     def audit(self) -> list[AuditEntry]:
@@ -532,9 +534,8 @@ async def test_a_unix_socket(door: Door) -> None:
     await until(door.reactor, "b", lambda: "b\n>>> " in peer.text)
     assert peer.text.startswith("twisted_gantry manhole; help() shows what you can use\n>>> ")
     assert "'G000211001002110010'\n>>> ... ... a\nb\n" in peer.text
-    import getpass
-
-    assert {entry.who for entry in door.audit()} == {f"manhole unix {getpass.getuser()}"}
+    user = pwd.getpwuid(os.getuid()).pw_name
+    assert {entry.who for entry in door.audit()} == {f"manhole unix {user}"}
     peer.transport.write(b"store.cards()\n1 + 1")
     await until(door.reactor, "it", lambda: "('0', [])" in peer.text)
     peer.transport.write(b"1\n")

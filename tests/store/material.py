@@ -26,7 +26,7 @@ PLENTY = Cap(size=10**9, age=10.0**9)
 """A cap that drops nothing."""
 
 # No test waits for so long: it is where a thread that hangs becomes a failure.
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def result_of(deferred: Deferred[_T]) -> _T:

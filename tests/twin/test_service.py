@@ -159,7 +159,7 @@ async def test_a_fleet_is_at_home_where_every_gantry_is_known() -> None:
         fleet = build_fleet(settings, site.reactor, lambda: NOW)
         fleet.startService()
         try:
-            for _ in range(100):
+            for _ in range(1000):
                 shown = fleet.shown()
                 uploads, cloud = shown["etc"], shown["fogslink"]
                 if uploads["acknowledged"] >= 300 and cloud["packs"]["acknowledged"] >= 100:

@@ -3,7 +3,6 @@
 import socket
 import struct
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
@@ -17,7 +16,7 @@ from tests.bridges.mqtt import broker
 from tests.bridges.mqtt.bench import BASE, GANTRY, STATUS, MqttBench
 from tests.bridges.mqtt.broker import Broker, needs_mosquitto
 from tests.daemon.process import free_port, until
-from twisted_gantry.bridges.mqtt import link
+from twisted_gantry.bridges.mqtt import bridge, link
 from twisted_gantry.bridges.mqtt.bridge import MqttBridge, mqtt_bridge
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.core.site import BridgeContext
@@ -43,7 +42,7 @@ class Real:
         means = (self.reactor, bench.clock.now, bench.random, self.threads.run)
         return BridgeContext(bench.site, *means, lambda *each: self.seen.append(each))
 
-    async def until(self, what: str, holds: Callable[[], Any], seconds: float = 5.0) -> Any:
+    async def until(self, what: str, holds: Callable[[], Any], seconds: float = 20.0) -> Any:
         return await until(self.reactor, what, holds, seconds)
 
     async def online(self) -> None:
@@ -252,7 +251,7 @@ async def test_hostile_peers(
     monkeypatch: pytest.MonkeyPatch, serve: Callable[[socket.socket], None], why: str
 ) -> None:
     """Whatever a peer sends, the bridge is offline with a reason, and the daemon goes on."""
-    monkeypatch.setattr(link, "CONNACK_S", 0.3)
+    monkeypatch.setattr(link, "CONNACK_S", 0.3 if serve is silence else 20.0)
     monkeypatch.setattr(link, "LOOK_S", 0.1)
     with peer(serve) as port:
         async with started(address=f"tcp:127.0.0.1:{port}", commands=True) as real:
@@ -268,10 +267,10 @@ async def test_nobody_listens() -> None:
         assert "refused" in await real.offline()
 
 
-async def test_a_stop_does_not_wait_for_a_silent_peer() -> None:
-    """The stop is over within the seconds that it promises, whatever the thread waits for."""
+async def test_a_stop_does_not_wait_for_a_silent_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop ends the session, whatever its thread waits for: long before the stop gives up."""
+    monkeypatch.setattr(link, "CONNACK_S", 200.0)
+    monkeypatch.setattr(bridge, "STOP_S", 200.0)  # longer than any test may take
     with peer(silence) as port:
         async with started(address=f"tcp:127.0.0.1:{port}") as real:
             await real.until("a session", lambda: real.bridge.queues)
-            began = time.monotonic()
-        assert time.monotonic() - began < 2.5

@@ -309,7 +309,7 @@ def test_a_take_over_waits_for_the_work_of_the_holder() -> None:
     one, two = engine.connect(), engine.connect()
     order: list[str] = []
     took: list[Lease | None] = []
-    lease = one.transaction(lambda session: leases.take(session, "notify", "one", 0.3))
+    lease = one.transaction(lambda session: leases.take(session, "notify", "one", 1.0))
     assert lease is not None
 
     def other() -> None:
@@ -327,7 +327,7 @@ def test_a_take_over_waits_for_the_work_of_the_holder() -> None:
         order.append("done")
 
     one.transaction(work)
-    thread.join(10)
+    thread.join(60)
     assert order == ["done", "taken"]
     with pytest.raises(NotHeld):
         one.transaction(lambda session: leases.hold(session, lease))

@@ -126,19 +126,23 @@ def test_an_answer_that_is_no_copy(answer: bytes, key: str) -> None:
 
 def test_an_answer_that_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The copying and the whole answer may take long; a stall between two pieces ends it."""
-    with raw_server(_stall) as port:
+    silent = threading.Event()
+
+    def stall(peer: socket.socket, over: threading.Event) -> None:
+        peer.recv(4096)
+        if not silent.is_set():
+            over.wait(0.4)  # longer than the time for one piece
+            peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nSQLite")
+        while peer.recv(4096):
+            pass  # until the other end has enough
+
+    with raw_server(stall) as port:
         api = Api(f"http://127.0.0.1:{port}", timeout=0.2)
         with pytest.raises(ApiError) as caught:
             api.download(PATH, {}, io.BytesIO())
         assert (caught.value.key, caught.value.fields["seconds"]) == ("no-answer", "0.2")
+        silent.set()
         monkeypatch.setattr(client, "COPYING", 0.1)
         with pytest.raises(ApiError) as caught:
             api.download(PATH, {}, io.BytesIO())
         assert (caught.value.key, caught.value.fields["seconds"]) == ("no-answer", "0.1")
-
-
-def _stall(peer: socket.socket, over: threading.Event) -> None:
-    peer.recv(4096)
-    over.wait(0.4)  # longer than the time for one piece
-    peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nSQLite")
-    over.wait(5)

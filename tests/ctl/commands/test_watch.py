@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.ctl.conftest import Ctl, FakeGantry, rows_of
-from tests.ctl.test_main import PROGRAM, _environment, _on_terminal
+from tests.ctl.test_main import PROGRAM, _environment, _hears_ctrl_c, _on_terminal
 from twisted_gantry.ctl.commands import watch
 from twisted_gantry.wire.reading import Quality
 
@@ -206,6 +206,7 @@ def test_ctrl_c_in_a_pipe(gantry: FakeGantry) -> None:
         env=_environment(gantry),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=_hears_ctrl_c,
     )
     assert process.stdout is not None
     lines = [process.stdout.readline() for _ in range(5)]

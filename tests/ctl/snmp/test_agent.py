@@ -18,6 +18,13 @@ from twisted_gantry.ctl.snmp.tree import SnmpTree
 UPS = ".1.3.6.1.2.1.33.1.1"
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look is late, and none is old, because this computer is busy."""
+    monkeypatch.setattr(agent, "WAIT_S", 60.0)
+    monkeypatch.setattr(agent, "FRESH_S", 60.0)
+
+
 class Known:
     """A tree that does not change."""
 

@@ -52,12 +52,12 @@ def test_ratings_and_live_data_become_points(rig: TwinRig) -> None:
 
 def test_polls_at_its_period(way: str) -> None:
     """QAD goes out every `poll` seconds, RTD once an hour."""
-    rig = ScriptRig(way, poll=2.0)
+    rig = ScriptRig(way, poll=10.0)
     factory = rig.script
-    rig.start(21.0)
+    rig.start(105.0)
     assert len(factory.commands("QAD")) == 11
     assert len(factory.commands("RTD")) == 1
-    rig.clock.run(3600.0, step=1.0)
+    rig.clock.run(3600.0, step=5.0)
     assert len(factory.commands("RTD")) == 2
     rig.stop()
 

@@ -1,6 +1,7 @@
 """A program: JSON on its input, bounded time and output, no shell, few variables."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -58,8 +59,15 @@ async def test_failures(tmp_path: Path, text: str, says: str) -> None:
 
 async def test_a_child_that_keeps_the_output_open(tmp_path: Path) -> None:
     """The exit code counts: a child in the background does not hold the message back."""
-    text = "import os, time\nif os.fork() == 0:\n    time.sleep(3)\n"
-    await sender("exec", command=script(tmp_path, text), timeout=2).send(message())
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    held = os.open(fifo, os.O_RDWR)
+    text = "import os, sys\nif os.fork() == 0:\n    open(sys.argv[1]).read()\n"
+    try:
+        command = [*script(tmp_path, text), str(fifo)]
+        await sender("exec", command=command, timeout=30).send(message())
+    finally:
+        os.close(held)  # the child ends
     await deferLater(reactor, 0.01)  # what the process leaves is gone
 
 
