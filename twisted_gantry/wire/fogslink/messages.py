@@ -274,7 +274,7 @@ def _read_responses(line: bytes) -> Iterator[Received[Response] | WireError]:
             yield BadMessage(f"a configuration that is damaged: {repairs[0]}")
         else:
             if RESPONSES[name] is not Configure:
-                # The rest of a buffer behind a code is no other code; the `tKey` is echoed as it is.
+                # The rest of a buffer behind a code is no other code; the `tKey` is echoed as is.
                 numbered = {key: numbers.unpadded(fields[key]) for key in _NUMBERS if key in fields}
                 fields = {**fields, **numbered}
             try:
