@@ -318,7 +318,9 @@ def _opened(line: bytes, foreign: str, known: Mapping[str, object]) -> Iterator[
         if not found:
             yield "", BadMessage(f"{foreign}: {quote(line)}"), ()
         for name, values in found:
-            for fields in _listed({} if values in (None, "") else values):
+            if name == "res100" and not repairs and values in (None, ""):
+                values = {}  # the name alone says that the cloud is there
+            for fields in _listed(values):
                 if isinstance(fields, dict):
                     yield name, {k: v for k, v in fields.items() if v is not None}, repairs
                 else:
