@@ -149,6 +149,8 @@ def test_a_normal_flag_is_held_against_the_voltage(fields: dict[str, str], raise
         ("elec", "UPS过载", {"mains-warning"}),
         ("rectifier", "输入过压", {"rectifier-warning"}),
         ("rectifier", " , ", set()),
+        ("rectifier", "无", set()),
+        ("ups", "正常,电池电压低", {"battery-low"}),
     ],
 )
 def test_a_warning_says_what_it_is(group: str, text: str, raised: set[str]) -> None:

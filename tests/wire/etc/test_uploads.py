@@ -163,6 +163,9 @@ def test_one_odd_sensor_does_not_lose_the_smoke_alarm(odd: Any) -> None:
         ("warningMsg", "交流L1相缺相, 交流L2相缺相 ,", "交流L1相缺相,交流L2相缺相"),
         ("warningMsg", "a\nb\x00\ud800", "a b"),
         ("warningMsg", "", ""),
+        *(("warningMsg", none, "") for none in ("无", " 正常 ", "0", "NULL", "--", "无,无")),
+        ("warningMsg", "无, 输入欠压", "输入欠压"),
+        ("warningMsg", "无市电", "无市电"),
         ("warningMsg", {}, "get-failed"),
     ],
 )

@@ -78,9 +78,15 @@ def _text(text: str) -> Value:
     return "".join(c if c.isprintable() else " " for c in text[:LONGEST_TEXT])
 
 
+# What cabinets write where nothing warns; the document asks for an empty text.
+_NO_WARNING = frozenset(
+    ("", "0", "-", "--", "无", "无告警", "无报警", "正常", "null", "none", "normal", "ok")
+)
+
+
 def _warnings(text: str) -> Value:
     items = (item.strip() for item in str(_text(text)).split(","))
-    return ",".join(item for item in items if item)
+    return ",".join(item for item in items if item.lower() not in _NO_WARNING)
 
 
 def _choice(words: Mapping[str, str]) -> Kind:
