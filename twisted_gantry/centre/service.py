@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,7 +20,7 @@ from twisted_gantry.centre import demo
 from twisted_gantry.centre.parts import Parts
 from twisted_gantry.centre.settings import Role, Settings
 from twisted_gantry.centre.store import registry
-from twisted_gantry.centre.store.engine import Engine, Unusable
+from twisted_gantry.centre.store.engine import Connection, Unusable
 from twisted_gantry.centre.store.opening import engine_of, open_store
 from twisted_gantry.centre.store.registry import Changes
 from twisted_gantry.centre.store.reports import Filing
@@ -65,6 +66,7 @@ class Centre(ServiceGroup):
         self._demo, self._daemon, self._read = demo, daemon, read
         self._notifier = notifier_of(os.environ)
         self._store: ReportStore | None = None
+        self._known: Changes | None = None
         self._heart = GuardedLoop(reactor, self._notifier.alive, "the watchdog")
         place = f"{socket.gethostname()}:{folder}:{settings.monitor.listen}:{role}"
         self._identity = Identity(f"{socket.gethostname()}-{uuid4().hex[:8]}", place, role)
@@ -99,9 +101,10 @@ class Centre(ServiceGroup):
         engine = engine_of(settings.store.url, self._folder)
         filing = Filing(self._identity.name, settings.store.retention_days)
         room, size = settings.store.queue, settings.store.max_size
-        store = self._store = open_store(engine, filing, self._reactor, room, size)
-        known = self._prepare(engine, sealing)
-        parts = Parts(settings, self._identity, store, sealing, self._reactor, time.time, known)
+        prepare = partial(self._prepare, sealing)
+        store = self._store = open_store(engine, filing, self._reactor, room, size, prepare)
+        known, now = self._known, time.time
+        parts = Parts(settings, self._identity, store, sealing, self._reactor, now, known)
         self.add(parts.pulse())
         if self._identity.serves:
             self.add(parts.fronts())
@@ -114,23 +117,20 @@ class Centre(ServiceGroup):
             self._start_demo()
         self._reactor.callWhenRunning(self._ready)
 
-    def _prepare(self, engine: Engine, sealing: Sealing) -> Changes | None:
-        """Hold the key against the database, fill the registry of the demonstration, and return the
-        registry for the fronts: from their first request on they know it. This blocks. Raises
-        WrongKey.
+    def _prepare(self, sealing: Sealing, connection: Connection) -> None:
+        """Hold the key against the database, fill the registry of the demonstration, and read the
+        registry for the fronts: from their first request on they know it. Raises Unusable.
         """
-        connection = engine.connect()
         try:
             connection.transaction(sealing.prove)
-            if self._demo:
-                connection.transaction(lambda session: demo.register(session, sealing))
-            if not self._identity.serves:
-                return None
-            return connection.transaction(
+        except WrongKey as error:
+            raise Unusable(str(error)) from None
+        if self._demo:
+            connection.transaction(lambda session: demo.register(session, sealing))
+        if self._identity.serves:
+            self._known = connection.transaction(
                 lambda session: registry.changes(session, registry.NO_VERSION, sealing)
             )
-        finally:
-            connection.close()
 
     def _start_demo(self) -> None:
         url = f"http://127.0.0.1:{port_of(self._settings.monitor.listen)}/monitor.do"

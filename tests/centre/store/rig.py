@@ -52,8 +52,12 @@ class Rig:
         filing = filing or Filing("front-1", fold=no_fold)
         store = ReportStore(engine, filing, self.reactor, limits or Limits())
         store.start(connection)
-        self._stores.append(store)
+        self.keep(store)
         return store
+
+    def keep(self, store: ReportStore) -> None:
+        """Close a store with the test."""
+        self._stores.append(store)
 
     def hold(self, store: ReportStore) -> Deferred[Any]:
         """Keep the writer busy, and return once it is; `go.set()` lets it go on."""

@@ -43,6 +43,9 @@ class Engine(Protocol):
 
     def fault(self, error: Exception) -> Fault: ...
 
+    def unreachable(self, error: Exception) -> bool:
+        """Tell whether the database may answer later with the same settings."""
+
     def close(self) -> None:
         """Release what no connection holds."""
 

@@ -50,6 +50,19 @@ _FAULTS = {
     "58030": Fault.LOST,
 }
 
+# Errors of a connection have no code, only the words of the server or of the client.
+_FATAL = ("FATAL", "致命错误")
+_PASSING = (
+    "the database system is",
+    "数据库系统",
+    "too many c",
+    "太多的客户",
+    "slots are reserved",
+    "try again",
+)
+_REFUSALS = ("password", "certificate", "SSL was required", "SSL is required", "invalid ")
+"""Parts of what a wrong URL, password, name or certificate is answered with."""
+
 
 class PostgresSession:
     """A transaction in PostgreSQL."""
@@ -158,6 +171,12 @@ class PostgresEngine:
     def fault(self, error: Exception) -> Fault:
         return postgres_fault(error)
 
+    def unreachable(self, error: Exception) -> bool:
+        if postgres_fault(error) not in (Fault.LOST, Fault.AGAIN):
+            return False
+        known = isinstance(error, psycopg.Error) and error.sqlstate is not None
+        return known or not any(map(_is_refusal, str(error).splitlines()))
+
     def close(self) -> None:
         """Nothing is held beside the connections."""
 
@@ -211,3 +230,12 @@ def postgres_fault(error: Exception) -> Fault:
     if code is None:
         return Fault.REJECTED if isinstance(error, psycopg.DataError) else Fault.LOST
     return _FAULTS.get(code) or _FAULTS.get(code[:2], Fault.MISTAKE)
+
+
+def _is_refusal(line: str) -> bool:
+    """Tell whether a line of an error says that the settings are wrong. A server that starts, stops
+    or is full refuses as well.
+    """
+    if any(each in line for each in _FATAL):
+        return not any(each in line for each in _PASSING)
+    return any(each in line for each in _REFUSALS)

@@ -159,6 +159,9 @@ class SqliteEngine:
     def fault(self, error: Exception) -> Fault:
         return sqlite_fault(error)
 
+    def unreachable(self, error: Exception) -> bool:
+        return False  # a file is there, or cannot be made
+
     def close(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
@@ -180,6 +183,9 @@ class MemoryEngine:
 
     def fault(self, error: Exception) -> Fault:
         return sqlite_fault(error)
+
+    def unreachable(self, error: Exception) -> bool:
+        return False
 
     def close(self) -> None:
         self._db.close()

@@ -57,8 +57,10 @@ class ReportStore:
         self._closed: Deferred[None] | None = None
         self._closing_since = 0.0
 
-    def start(self, connection: Connection) -> None:
-        """Begin with a connection whose database has its tables."""
+    def start(self, connection: Connection | None) -> None:
+        """Begin with a connection whose database has its tables; None: the engine makes one, as
+        soon as the database answers.
+        """
         self._writer.start(connection)
         self._looks.start(self._limits.deadline / _LOOKS, now=False)
 
@@ -81,7 +83,7 @@ class ReportStore:
         return self._writer.transaction_seconds
 
     def put(self, report: Received) -> Deferred[Verdict]:
-        why = self._refusal() or self._guard.trouble
+        why = self._refusal() or self._guard.trouble or self._writer.away
         if why is not None:
             return fail(NotStored(why))
         try:

@@ -41,7 +41,8 @@ _Item = Waiting | WaitingJob
 class Writer:
     """Takes from `lanes`, commits, and fires the Deferreds in the reactor's thread.
 
-    `trouble` tells why nothing is written now. `under_way` is what the present transaction is for.
+    `trouble` tells why nothing is written now, `away` that the last try to connect failed, and
+    reports need not wait. `under_way` is what the present transaction is for.
     `stalled` is set from outside when callers were given up: the writer then tries to write by
     itself, and clears it when that succeeds. `now` is Unix seconds, for the ledger's hours.
     """
@@ -57,6 +58,7 @@ class Writer:
         now: Callable[[], float] = time.time,
     ) -> None:
         self.trouble: str | None = None
+        self.away: str | None = None
         self.transaction_seconds = Histogram()
         self.stalled = False
         self.under_way: Sequence[_Item] = ()
@@ -70,9 +72,11 @@ class Writer:
         self._closing = False
         self._thread = Thread(target=self._work, name="centre-writer", daemon=True)
 
-    def start(self, connection: Connection) -> None:
-        """Begin with a connection whose database has its tables."""
+    def start(self, connection: Connection | None) -> None:
+        """Begin with a connection whose database has its tables; None: the database is away."""
         self._connection = connection
+        if connection is None:
+            self.away = "the database cannot be reached"
         self._thread.start()
 
     def close(self) -> None:
@@ -86,11 +90,13 @@ class Writer:
 
     def _work(self) -> None:
         while True:
-            if self._lanes.empty and not self._closing:
+            connected = self._connection is not None
+            if connected and self._lanes.empty and not self._closing:
                 self._lanes.wait(_TICK)
-            if self._connection is None and not self._connect():
+            if not connected and not self._connect():
                 if self._closing:
                     break
+                self._refuse()
                 self._lanes.pause(BACK_OFF[min(self._failures, len(BACK_OFF)) - 1])
                 continue
             try:
@@ -102,6 +108,14 @@ class Writer:
         if self._connection is not None and self._refused_written != self.refused:
             self._do(self._count_refused)
         self._drop()
+
+    def _refuse(self) -> None:
+        """Refuse the reports that wait for a database that is away: their senders keep them. A
+        change waits until its deadline, as a restart of the database is short.
+        """
+        error = NotStored(self.away or "the database cannot be reached")
+        while group := self._lanes.group():
+            self._reactor.callFromThread(self._answer, [(item, error) for item in group])
 
     def _recover(self) -> None:
         """Go on after a mistake of this program: what it was for is not stored."""
@@ -135,6 +149,9 @@ class Writer:
 
     def _tell(self, done: Sequence[tuple[_Item, Any]], took: float) -> None:
         self.transaction_seconds.observe(took)
+        self._answer(done)
+
+    def _answer(self, done: Sequence[tuple[_Item, Any]]) -> None:
         for item, outcome in done:
             deferred: Deferred[Any] = item.deferred
             if deferred.called:  # it was given up
@@ -151,9 +168,11 @@ class Writer:
             self._failures += 1
             if not isinstance(error, Unusable) and self._engine.fault(error) is Fault.MISTAKE:
                 _log.failure("The database cannot be opened")
-            self._tell_trouble(f"the database cannot be reached: {first_line(error)}")
+            self.away = f"the database cannot be reached: {first_line(error)}"
+            self._tell_trouble(self.away)
             return False
         self._failures = 0
+        self.away = None
         self._tell_trouble(None)
         return True
 
