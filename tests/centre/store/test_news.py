@@ -1,11 +1,19 @@
 """What people are to be told, of what the database has."""
 
+from dataclasses import replace
+from math import floor
+
+import pytest
+
 from tests.centre.scratch import Scratch
 from tests.centre.store import rows
+from tests.centre.store.samples import report
 from twisted_gantry.centre.interfaces import Session
-from twisted_gantry.centre.store import care, mutes, troubles
+from twisted_gantry.centre.model import PERIOD, Told
+from twisted_gantry.centre.store import care, days, incidents, mutes, reports, troubles
 from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.news import LEAST, LOOSE, NewsReader
+from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
 from twisted_gantry.testing.clock import ManualClock
@@ -18,7 +26,9 @@ def told(session: Session) -> dict[str, Notice]:
 
 
 def test_an_incident_is_one_thing_to_tell(scratch: Scratch) -> None:
-    """A regional failure is one notice with its gantries; smoke is told besides; late is not."""
+    """A regional failure is one notice with its gantries; smoke is told besides; what is late and
+    over is not.
+    """
 
     def job(session: Session) -> None:
         rows.alarm(session, SMOKE, "G99")  # of a gantry that is not registered
@@ -30,9 +40,11 @@ def test_an_incident_is_one_thing_to_tell(scratch: Scratch) -> None:
             rows.alarm(session, "cabinet-1.on-battery", f"G{number}", region)
         rows.alarm(session, DOOR, "G3", own)
         rows.alarm(session, SMOKE, "G3", region)
-        rows.alarm(session, "cabinet-1.overload", "G4", late=True, at=session.now() - LOOSE)
-        rows.alarm(session, DOOR, "G4", rows.incident(session, "front-door-open"), late=True)
-        rows.alarm(session, SMOKE, "G4", late=True)
+        before = session.now() - LOOSE
+        rows.end(session, rows.alarm(session, "cabinet-1.overload", "G4", late=True, at=before))
+        over = rows.incident(session, "front-door-open")
+        rows.end(session, rows.alarm(session, DOOR, "G4", over, late=True))
+        rows.end(session, rows.alarm(session, SMOKE, "G4", late=True))
         rows.alarm(session, "cabinet-1.overload", "G5", at=session.now() - LOOSE)
         rows.alarm(session, "cabinet-1.overload", "G6")
 
@@ -190,5 +202,40 @@ def test_an_emergency_that_is_over_at_once_is_told(scratch: Scratch) -> None:
         assert told(session)[f"G0.{SMOKE}"].urgent
         back = rows.alarm(session, SMOKE, "G0")
         assert told(session)[f"G0.{SMOKE}"].id == str(back)
+
+    scratch.run(job)
+
+
+@pytest.mark.parametrize("name", ["smoke", "overload"])
+def test_an_alarm_that_came_late_and_lasts_is_told(scratch: Scratch, name: str) -> None:
+    """A late report may be the only one that tells of a condition, where the newer one could not
+    read the value: people are called while the alarm is open, and hear no more when it ended.
+    """
+    which, filing = f"cabinet-1.{name}", Filing("front-1")
+
+    def told_now(session: Session) -> dict[str, Notice]:
+        care.keep_shelved(session)
+        incidents.refresh(session)
+        return told(session)
+
+    def job(session: Session) -> None:
+        rows.gantry(session, "G1")
+        now = float(floor(session.now()))
+        for day in {days.day_of(now), days.day_of(now - PERIOD)}:
+            days.make(session, day)
+
+        def put(stamp: float, raised: str = "", unknown: str = "") -> None:
+            told = Told("cabinet-1", frozenset(raised.split()), frozenset(unknown.split()))
+            given = replace(report("G1", stamp, received=now, raised=raised), told=(told,))
+            reports.store(session, filing, [given], now)
+
+        put(now - 2, unknown=name)
+        put(now - 3, raised=name)
+        [lasting] = session.rows("SELECT name, late FROM alarms WHERE ended IS NULL")
+        assert lasting == (which, 1)
+        [notice] = told_now(session).values()
+        assert not notice.muted
+        put(now - 1)
+        assert told_now(session) == {}
 
     scratch.run(job)

@@ -2,7 +2,8 @@
 
 A name is `SUBJECT.CONDITION`: `cabinet-1.mains-abnormal`, `gantry.silent`. Texts and severities are
 those of `wire/etc/conditions.py`. `began` and `ended` are effective stamps, Unix seconds; an alarm
-that is `late` became known by a report that came after a newer one: nobody is called for it.
+that is `late` became known by a report that came after a newer one: nobody is called for it once it
+is over.
 `incident` is the incident that the alarm belongs to (`centre/store/incidents.py`).
 """
 

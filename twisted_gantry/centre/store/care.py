@@ -110,7 +110,7 @@ def keep_shelved(session: Session) -> None:
     session.run(
         "UPDATE alarms SET shelved_until = (SELECT m.until FROM mutes m WHERE m.kind = 'alarm' "
         "AND m.place = alarms.gantry AND m.subject = alarms.name) "
-        "WHERE incident IS NULL AND late = 0 AND ended IS NULL AND shelved_until IS NULL "
+        "WHERE incident IS NULL AND ended IS NULL AND shelved_until IS NULL "
         "AND EXISTS (SELECT 1 FROM mutes m WHERE m.kind = 'alarm' AND m.until > ? "
         "AND m.place = alarms.gantry AND m.subject = alarms.name)",
         session.now(),

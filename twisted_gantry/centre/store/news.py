@@ -2,9 +2,10 @@
 the centre itself.
 
 An incident is one thing to tell, however many gantries it strikes. Emergencies are told each, also
-one that is over before anybody looks: it stays news for `LEAST` seconds. Late alarms are history,
-and never told. An alarm belongs to an incident within a second or two; while no worker makes
-incidents, alarms are told by themselves after `LOOSE` seconds.
+one that is over before anybody looks: it stays news for `LEAST` seconds. A late alarm that is over
+is history, and never told; one that is open is told, because no newer report says that it ended. An
+alarm belongs to an incident within a second or two; while no worker makes incidents, alarms are
+told by themselves after `LOOSE` seconds.
 """
 
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ _INCIDENTS = f"""
     FROM (
         SELECT a.incident, a.gantry, a.severity, a.acked_at, {_MUTED} AS muted
         FROM alarms a LEFT JOIN gantries g ON g.id = a.gantry
-        WHERE a.ended IS NULL AND a.late = 0 AND a.incident IS NOT NULL AND NOT {_EMERGENCY}
+        WHERE a.ended IS NULL AND a.incident IS NOT NULL AND NOT {_EMERGENCY}
     ) t JOIN incidents i ON i.id = t.incident
     WHERE i.ended IS NULL GROUP BY i.id ORDER BY i.id"""  # noqa: S608
 # "critical" sorts before "warning".
@@ -48,7 +49,7 @@ _SHORT = f"""{_ALARM}
         AND {_EMERGENCY}
     ORDER BY a.id"""
 _SINGLE = f"""{_ALARM}
-    WHERE a.ended IS NULL AND a.late = 0
+    WHERE a.ended IS NULL
         AND ({_EMERGENCY} OR (a.incident IS NULL AND a.began_received <= ?))
     ORDER BY a.id"""
 _MERGED = """
