@@ -79,6 +79,7 @@ _HARMLESS = (
     "in GB18030",
     "in capitals",
     "no comma behind it",
+    "a quote within a text",
 )
 
 
@@ -244,10 +245,11 @@ class _Parser:
                 return
             rest = _REST_OF_TEXT.match(self.data, self.at)
             if rest and isinstance(found[last], str) and self.data[before - 1] == 0x22:
-                found[last] = None
-                failed.add(last)
                 self.at = rest.end()
                 self.repair("a quote within a text")
+                raw = self.data[before : self.at - 1].translate(_BLANKED)
+                following = _utf8(raw)
+                found[last] += '"' + (_other_text(raw)[0] if following is None else following)
             self.path.pop()
         self.separator(0x7D)
 

@@ -416,6 +416,8 @@ _GBK_RATINGS = (
         (b'"session":"@SESSION@"', b'"session":@SESSION@.0'),
         (b'"session":"@SESSION@"', b'"session":" 0@SESSION@"'),
         (b'"session":"@SESSION@",', b""),
+        (b'"session":"@SESSION@",', b'"session":"@SESSION@\\u0000" '),
+        (b'"cmd":"QAD",', b'"cmd":"QAD" '),
         (b"{", b"\x00[{"),
         (b"}", b"}]\x00\r\n"),
         (b"220.1 ", "（220.1\u3000".encode()),
@@ -474,4 +476,22 @@ def test_the_terminator_is_sent() -> None:
     rig.start()
     assert seen
     assert all(data.endswith(b"}\r\n") for data in seen)
+    rig.stop()
+
+
+def test_a_quote_in_the_name_of_the_model_costs_nothing() -> None:
+    """The object seems not to end, so it is read after the patience; then not again for an hour."""
+    rig = ScriptRig()
+    odd = RATINGS.replace("C10KS", '19"rack')
+
+    def answer(command: dict[str, Any]) -> bytes:
+        head = b'{"uid":"1","session":"%b","cmd":"RTD"' % command["session"].encode()
+        return head + b',"value":"%b"}' % odd.encode()
+
+    rig.script.answers["RTD"] = answer
+    rig.start(130.0)
+    assert rig.bench.good("ups1.model") == '19"rack'
+    assert rig.bench.good("ups1.rated_power") == 10000
+    assert rig.bench.good("ups1.state") == "line"
+    assert len(rig.script.commands("RTD")) == 1
     rig.stop()
