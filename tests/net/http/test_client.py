@@ -236,6 +236,15 @@ def test_chunks_past_the_bound_are_refused(net: Net) -> None:
     peer.lose()
 
 
+def test_chunks_that_cannot_be_read_are_told(net: Net) -> None:
+    """A server that pads the sizes of its chunks did not lose the connection."""
+    got = net.ask()
+    peer = net.accept()
+    peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x2 \r\nok\r\n0\r\n\r\n")
+    peer.lose()
+    assert got == ["the chunks of the answer cannot be read"]
+
+
 def test_a_body_at_the_bound_is_taken(net: Net) -> None:
     """A body of just the bound is taken; a request may have a bound of its own."""
     got = net.ask()

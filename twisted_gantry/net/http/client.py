@@ -78,6 +78,10 @@ _WITHIN = outage(
     Cause.CLOSED, en="the connection was lost within the answer", zh="应答中途连接断开"
 )
 
+_NO_CHUNKS = outage(
+    Cause.MALFORMED, en="the chunks of the answer cannot be read", zh="应答的分块编码无法解析"
+)
+
 
 class _Collector(Protocol):
     def __init__(self, limit: int, done: Deferred[bytes]) -> None:
@@ -106,7 +110,9 @@ class _Collector(Protocol):
             self._finish(self.content)
         else:
             causes = [each.value for each in getattr(reason.value, "reasons", ())]
-            lost = NoAnswer(_WITHIN)
+            # The error of Twisted has a private name.
+            chunks = any("Chunked" in type(each).__name__ for each in causes)
+            lost = NoAnswer(_NO_CHUNKS if chunks else _WITHIN)
             ours = [each for each in causes if isinstance(each, NoAnswer)]
             self._finish(Failure([*ours, lost][0]))
 
