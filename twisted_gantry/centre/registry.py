@@ -62,6 +62,15 @@ def _entry(gantry: Gantry) -> Entry:
     return Entry(gantry, digest_of(gantry.auth), digest_of(gantry.api_key))
 
 
+_SPELT = "\0"  # before an `eqSN` in its one spelling: no text of the registry begins so
+
+
+def _spellings(entry: Entry) -> Collection[str]:
+    """Return an `eqSN` as it is written and in its one spelling; nothing without one."""
+    eq_sn = entry.gantry.eq_sn
+    return (eq_sn, _SPELT + same(eq_sn)) if eq_sn else ()
+
+
 class Registry(NamedService):
     """The gantries by their ids and eqSNs.
 
@@ -148,8 +157,8 @@ class Registry(NamedService):
             self._forget(each)
         for entry in entries:
             self._by_id[entry.gantry.id] = self._by_spelling[same(entry.gantry.id)] = entry
-            if entry.gantry.eq_sn:
-                self._by_eq_sn[entry.gantry.eq_sn] = entry
+            for spelling in _spellings(entry):
+                self._by_eq_sn[spelling] = entry
             if entry.code != _NONE and not entry.gantry.pending:
                 self._codes[entry.code] += 1
         self._unreadable.update(changes.unreadable)
@@ -161,8 +170,9 @@ class Registry(NamedService):
         if entry is None:
             return
         self._by_spelling.pop(same(gantry_id), None)
-        if self._by_eq_sn.get(entry.gantry.eq_sn) is entry:
-            del self._by_eq_sn[entry.gantry.eq_sn]
+        for spelling in _spellings(entry):
+            if self._by_eq_sn.get(spelling) is entry:
+                del self._by_eq_sn[spelling]
         if entry.code != _NONE and not entry.gantry.pending:
             self._codes[entry.code] -= 1
             if not self._codes[entry.code]:
@@ -181,8 +191,10 @@ class Registry(NamedService):
         return self._by_id.get(gantry_id) or self._by_spelling.get(same(gantry_id))
 
     def by_eq_sn(self, eq_sn: str) -> Entry | None:
-        """Return a gantry by the `eqSN` of its Fogslink device, None for an unknown one."""
-        return self._by_eq_sn.get(eq_sn)
+        """Return a gantry by the `eqSN` of its Fogslink device in any spelling, None for an unknown
+        one.
+        """
+        return self._by_eq_sn.get(eq_sn) or self._by_eq_sn.get(_SPELT + same(eq_sn))
 
     def register(self, gantry_id: str, code: str) -> Deferred[bool]:
         """Note an unknown gantry with the code that it gave, as pending; returns whether there was

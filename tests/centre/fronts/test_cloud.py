@@ -52,6 +52,16 @@ def test_the_way_in(rig: Rig) -> None:
     assert device.says(BEAT, BEAT) == [HeartbeatAnswer(eq_sn=EQ_SN)] * 2
 
 
+@pytest.mark.parametrize("spell", [" {} ", "0{}", "{}.0"])
+def test_a_device_spells_its_number_in_any_way(rig: Rig, spell: str) -> None:
+    """An eqSN is its value, as every id is; the answers have the spelling of the device."""
+    device, eq_sn = rig.device(), spell.format(EQ_SN)
+    assert device.identifies(eq_sn) == [Identified(eq_sn=eq_sn, code="0", t_key=T_KEY)]
+    line = encode(messages.Authenticate(eq_sn=eq_sn, api_key=API_KEY))
+    assert device.says(line) == [Authenticated(eq_sn=eq_sn, code="0")]
+    assert rig.front.online == 1
+
+
 def test_strangers_are_told_and_let_go(rig: Rig) -> None:
     """Code 2 for an unknown device, 3 for a wrong key; a pending gantry is unknown."""
     rig.register(Gantry("G1", eq_sn="9", api_key=Secret("x"), pending=True))

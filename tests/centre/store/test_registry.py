@@ -46,6 +46,14 @@ async def test_a_front_follows_the_registry(store: InlineStore, clock: ManualClo
     assert entry.gantry == ONE
     assert registry.by_eq_sn("E1") is entry
     assert registry.by_id("012.0") is registry.by_id("12")
+    assert registry.by_eq_sn(" E1 ") is entry
+    await store.write(lambda s: stored.put(s, [Gantry("13", eq_sn="077")], SEALING))
+    clock.advance(1)
+    assert registry.by_eq_sn("77.0") is registry.by_eq_sn("077") is registry.by_id("13")
+    assert registry.by_eq_sn("") is registry.by_eq_sn("\0") is None
+    await store.write(lambda s: stored.remove(s, "13"))
+    clock.advance(1)
+    assert registry.by_eq_sn("77.0") is registry.by_eq_sn("077") is None
     assert registry.knows_code(digest_of("the code"))
     assert entry.has_key(digest_of("the key"))
     assert not entry.has_key(digest_of("the code"))
