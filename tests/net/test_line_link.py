@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.net.budget import SLICE
 from twisted_gantry.net.line_link import LineLink
 from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.patient_lines import PATIENCE
@@ -122,6 +124,29 @@ def test_a_line_over_the_bound_ends_the_connection(peer: Peer, end: bytes) -> No
     peer.lose()
     assert peer.told() == ["connected", f"disconnected: a line of more than {MAX_LINE} bytes"]
     assert peer.counts == {"connections": 1, "too-long": 1}
+
+
+def test_many_short_lines_take_several_turns(peer: Peer) -> None:
+    """A peer that sends 64 KiB of them does not hold the reactor until the last one."""
+    peer.protocol._slices._work = count().__next__  # a second of work at each look
+    peer.protocol.dataReceived(b"\n" * (2 * SLICE + 1))
+    assert peer.told() == ["connected", *[b""] * SLICE]
+    assert peer.protocol.transport.producerState == "paused"
+    peer.clock.advance(0)
+    assert peer.told() == [b""] * (SLICE + 1)
+    assert peer.protocol.transport.producerState == "producing"
+    peer.protocol.dataReceived(b"\n" * (2 * SLICE))
+    peer.lose()
+    assert peer.told() == [*[b""] * (2 * SLICE), "disconnected: the connection was closed"]
+
+
+def test_nothing_that_waits_is_looked_at_after_a_flood(peer: Peer) -> None:
+    """What was received already goes with the connection."""
+    peer.protocol._slices._work = count().__next__
+    peer.protocol.dataReceived(b"\n" * (3 * SLICE))
+    peer.link.flooded()
+    peer.lose()
+    assert peer.told()[SLICE + 1 :] == ["disconnected: the peer floods the connection"]
 
 
 def test_pauses_grow_until_the_session_proves_good(peer: Peer) -> None:

@@ -108,8 +108,8 @@ class Slices:
         over, self._over = self._over, True
         self._next.cancel()
         self._rest.clear()
-        if rest and not over:
-            self._feed(rest)
+        for at in range(0, 0 if over else len(rest), SLICE):
+            self._feed(rest[at : at + SLICE])
 
     def drop(self) -> None:
         """Take nothing any more, and drop what waits."""

@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from twisted_gantry.net.budget import Slices
 from twisted_gantry.net.outage import Cause, Outage, Reason, as_outage, outage, outage_of
 from twisted_gantry.net.patient_lines import PatientLines, Whole
 from twisted_gantry.net.session import Backoff
@@ -179,7 +180,9 @@ class LineLink:
 
 @implementer(interfaces.IPushProducer)
 class _Connection(PatientLines):
-    """One TCP connection; after `abort` nothing that still comes is looked at."""
+    """One TCP connection; after `abort` nothing that still comes is looked at. Bytes are taken in
+    slices: to cut many short lines off what was received takes the square of its length.
+    """
 
     def __init__(self, link: LineLink) -> None:
         super().__init__(link.clock, link.whole)
@@ -187,13 +190,16 @@ class _Connection(PatientLines):
         self.full = False
         self._link, self._owner = link, link.owner
         self._why: Outage | None = None
+        feed = super().dataReceived
+        self._slices = Slices(link.clock, feed, lambda seconds: True, lambda: None)
 
     def dataReceived(self, data: bytes) -> None:
         self._link.first = (self._link.first + data[:LOOK])[:LOOK]
-        super().dataReceived(data)
+        self._slices.take(data)
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
+        self._slices.transport = transport
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
             transport.setTcpKeepAlive(True)
@@ -211,6 +217,7 @@ class _Connection(PatientLines):
         self.abort(outage(Cause.MALFORMED, en=en, zh=zh))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._slices.end()
         super().connectionLost(reason)
         self._why = self._why or outage_of(reason.value)
         self._link.closed(self._why)
@@ -221,6 +228,7 @@ class _Connection(PatientLines):
 
     def abort(self, reason: Outage) -> None:
         self._why = self._why or reason
+        self._slices.drop()
         self.take_no_rest()
         transport: Any = self.transport
         transport.abortConnection()

@@ -15,7 +15,7 @@ from tests.support import fired
 from twisted_gantry import __version__
 from twisted_gantry.access.passwords import hash_token
 from twisted_gantry.bridges.nut.bridge import ANSWERED_WITHIN, CONNECTIONS, PER_ADDRESS
-from twisted_gantry.bridges.nut.connection import IDLE_S, MAX_PENDING
+from twisted_gantry.bridges.nut.connection import A_TURN, IDLE_S, MAX_PENDING
 from twisted_gantry.bridges.nut.settings import NutUser
 from twisted_gantry.core.commands.types import CommandResult, Outcome
 from twisted_gantry.net.pem import Pem
@@ -323,6 +323,39 @@ def test_a_client_that_does_not_read_is_answered_no_more(bench: NutBench) -> Non
     client.protocol.pauseProducing()
     for _ in range(MAX_PENDING // 4096 + 1):
         client.sends(b"NETVER\n" * 585)
+    assert client.aborted
+
+
+@pytest.mark.parametrize("first", ["begins to read", "is answered"])
+def test_requests_that_waited_are_answered_in_turns(bench: NutBench, first: str) -> None:
+    """However many came meanwhile: other peers have their turns between them."""
+    client = bench.client()
+    waiting: Deferred[CommandResult] = Deferred()
+    if first == "is answered":
+        bench.ups.answer = lambda: waiting
+        client.logs_in("boss", "three").sends(b"INSTCMD ups1 load.off\n")
+    else:
+        client.protocol.pauseProducing()
+    assert client.asks(*["NETVER"] * 2 * A_TURN) == []
+    if first == "is answered":
+        waiting.callback(CommandResult(Outcome.DONE))
+        assert client.heard() == ["OK", *["1.3"] * A_TURN]
+        client.transport.clear()
+    else:
+        client.protocol.resumeProducing()
+        assert client.heard() == ["1.3"] * A_TURN
+        client.transport.clear()
+    bench.clock.advance(0)
+    assert client.heard() == ["1.3"] * A_TURN
+    bench.clock.advance(0)
+    assert client.asks("NETVER") == ["1.3"]
+
+
+def test_blank_lines_are_paid_for(bench: NutBench) -> None:
+    """A stranger that sends lines without an end is cut, also where none has an answer."""
+    client = bench.client()
+    client.protocol._slot._group.work._left = 0.0
+    client.sends(b"\n" * A_TURN)
     assert client.aborted
 
 

@@ -1,5 +1,6 @@
 """A connection to the NUT server: lines in turn, bounded in length, work, time and answers."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from twisted_gantry.bridges.nut.session import NutSession
-from twisted_gantry.net.budget import Slices
 from twisted_gantry.net.slots import Progress, Slot
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.wire.nut import MAX_LINE, NutCode
@@ -20,8 +20,10 @@ _log = Logger()
 
 IDLE_S = 600.0
 """Seconds after which a silent client is gone; upsmon asks every 5 s, upslog every 30 s."""
-MAX_PENDING = 64 * 1024
-"""Bytes of further requests that may come while one is answered."""
+MAX_PENDING = 256 * 1024
+"""Bytes of requests that may wait: reading pauses meanwhile, and one chunk is 64 KiB."""
+A_TURN = 32
+"""Requests that are answered in one turn of the reactor."""
 
 
 @implementer(IPushProducer)
@@ -43,8 +45,7 @@ class NutConnection(Protocol):
     ) -> None:
         self.session = session
         self._slot, self._tls, self._count, self._gone = slot, tls, count, gone
-        self._slices = Slices(clock, self._feed, slot.pay, self._flooded)
-        self._idle = Timer(clock, self._too_idle)
+        self._idle, self._next = Timer(clock, self._too_idle), Timer(clock, self._go_on)
         self._pending = bytearray()
         self._answering = self._unread = self._closed = False
 
@@ -53,7 +54,6 @@ class NutConnection(Protocol):
 
     def connectionMade(self) -> None:
         self._slot.close = self.abortConnection
-        self._slices.transport = self.transport
         self.transport.registerProducer(self, True)
         if hasattr(self.transport, "setTcpKeepAlive"):
             self.transport.setTcpKeepAlive(True)
@@ -62,13 +62,18 @@ class NutConnection(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._closed = True
         self._idle.cancel()
-        self._slices.drop()
+        self._next.cancel()
         self._slot.free()
         self._gone(self)
 
     def dataReceived(self, data: bytes) -> None:
         self._slot.reached(Progress.BEGUN)
-        self._slices.take(data)
+        self._pending += data
+        if len(self._pending) > MAX_PENDING:
+            self._count("too-many-requests")
+            self.abortConnection()
+        elif not self._next.running:
+            self._go_on()
 
     # -- a client that does not read its answers
 
@@ -78,35 +83,41 @@ class NutConnection(Protocol):
 
     def resumeProducing(self) -> None:  # noqa: N802
         self._unread = False
-        self._go_on()
+        if not self._next.running:
+            self._go_on()
 
     def stopProducing(self) -> None:  # noqa: N802
         """Do nothing: the connection is lost, and is told so."""
 
     # -- lines
 
-    def _feed(self, data: bytes) -> None:
-        self._pending += data
-        if len(self._pending) > MAX_PENDING:
-            self._count("too-many-requests")
-            self.abortConnection()
-            return
-        self._go_on()
-
     def _go_on(self) -> None:
-        """Answer the lines that are there, one after another."""
-        while not (self._answering or self._unread or self._closed or self.session.leaving):
-            line, end, rest = self._pending.partition(b"\n")
-            if len(line) > MAX_LINE:
+        """Answer the lines that are there, one after another; the address pays for the work."""
+        began = time.thread_time()
+        self._answer_lines()
+        if not (self._slot.pay(time.thread_time() - began) or self._closed):
+            self._slot.flooded()
+            self.abortConnection()
+
+    def _answer_lines(self) -> None:
+        for _ in range(A_TURN):
+            if self._answering or self._unread or self._closed or self.session.leaving:
+                return
+            end = self._pending.find(b"\n", 0, MAX_LINE + 1)
+            if end < 0 and len(self._pending) > MAX_LINE:
                 self._count("too-long")
                 self._say(f"ERR {NutCode.TOO_LONG}\n")
                 self._leave()
                 return
-            if not end:
+            if end < 0:
                 self.transport.resumeProducing()
                 return
-            self._pending = rest
-            self._answer(bytes(line))
+            line = bytes(self._pending[:end])
+            del self._pending[: end + 1]
+            self._answer(line)
+        if not (self._closed or self.session.leaving):
+            self.transport.pauseProducing()
+            self._next.start(0)
 
     def _answer(self, line: bytes) -> None:
         self._slot.reached(Progress.WHOLE)
@@ -159,8 +170,4 @@ class NutConnection(Protocol):
 
     def _too_idle(self) -> None:
         self._count("idle")
-        self.abortConnection()
-
-    def _flooded(self) -> None:
-        self._slot.flooded()
         self.abortConnection()

@@ -1,7 +1,7 @@
 """The flow of bytes through one session of the twin, under the faults of its face.
 
-Messages go out in their order. Reading pauses while the peer does not read, and while too much
-waits: for its time, or for the end of `frozen`.
+Messages go out in their order. Reading pauses while the peer does not read, while bytes wait for
+their turn, and while too much waits: for its time, or for the end of `frozen`.
 """
 
 from collections import deque
@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from twisted_gantry.net.budget import Slices
 from twisted_gantry.net.timers import Timer
 from twisted_gantry.twin.faults.drip import piece
 from twisted_gantry.twin.faults.injection import CLOSE_S, FaultInjector
@@ -42,14 +43,16 @@ class Flow:
         self, injector: FaultInjector, transport: Any, receive: Callable[[bytes], None]
     ) -> None:
         self.closed = False
-        self._injector, self._transport, self._receive = injector, transport, receive
+        self._injector, self._transport = injector, transport
+        self._slices = Slices(injector.clock, receive, lambda seconds: True, self.abort)
+        self._slices.transport = _Turns(self)
         self._seconds = injector.clock.seconds
         self._unread = b""
         self._thawing: Deferred[None] | None = None
         self._waiting: deque[_Message] = deque()
         self._due = Timer(injector.clock, self._go_on)
         self._cut = Timer(injector.clock, self.abort)
-        self._full = self._paused = False
+        self._full = self._paused = self._busy = False
         transport.registerProducer(self, True)
 
     @property
@@ -67,7 +70,7 @@ class Flow:
             self._injector.counts["refused"] += 1
             self.abort()
         else:
-            self._receive(data)
+            self._slices.take(data)
 
     def send(self, data: bytes, sent: Callable[[], None] | None = None, delay: float = 0.0) -> None:
         """Send a message after the waiting ones, and after `delay` and that of the faults, in s.
@@ -82,12 +85,19 @@ class Flow:
             self._clear()
         self._queue(_Message(self._seconds(), None))
 
+    def busy(self, busy: bool) -> None:
+        """Note whether bytes that were received wait for their turn."""
+        self._busy = busy
+        self._update_reading()
+
     def abort(self) -> None:
         self.closed = True
+        self._slices.drop()
         self._transport.abortConnection()
 
     def lost(self) -> None:
         self.closed = True
+        self._slices.drop()
         self._due.cancel()
         self._cut.cancel()
         thawing, self._thawing = self._thawing, None
@@ -153,6 +163,7 @@ class Flow:
 
     def _lose(self) -> None:
         self.closed = True
+        self._slices.drop()
         self._due.cancel()
         self._clear()
         self._transport.unregisterProducer()  # TLS would wait for it
@@ -171,7 +182,8 @@ class Flow:
         """Do nothing: the connection is about to be lost."""
 
     def _update_reading(self) -> None:
-        pause = self._full or len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
+        much = len(self._waiting) > PAUSE_ABOVE or len(self._unread) >= MOST_UNREAD
+        pause = self._full or self._busy or much
         if self.closed or pause == self._paused:
             return
         self._paused = pause
@@ -179,3 +191,16 @@ class Flow:
             self._transport.pauseProducing()
         else:
             self._transport.resumeProducing()
+
+
+class _Turns:
+    """The transport as the slices of a flow see it: the flow has other reasons to pause, too."""
+
+    def __init__(self, flow: Flow) -> None:
+        self._flow = flow
+
+    def pauseProducing(self) -> None:  # noqa: N802
+        self._flow.busy(True)
+
+    def resumeProducing(self) -> None:  # noqa: N802
+        self._flow.busy(False)
