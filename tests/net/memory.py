@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -34,6 +34,10 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Let the server receive this, as one read."""
         self.protocol.dataReceived(data)
+
+    def half_close(self) -> None:
+        """Send nothing more, and wait for answers."""
+        IHalfCloseableProtocol(self.protocol).readConnectionLost()
 
     def closes(self) -> bool:
         """Tell whether the server closes."""

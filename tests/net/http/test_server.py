@@ -19,7 +19,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from tests.net.memory import GET, Connection, Server
-from twisted_gantry.net.http.server import Limits, bounded_site
+from twisted_gantry.net.http.server import LAST_WORDS_S, Limits, bounded_site
 
 
 class Counted(Resource):
@@ -405,6 +405,46 @@ def test_a_client_that_leaves_before_the_answer() -> None:
     assert server.counts == {"connections": 1, "requests": 1}
     assert server.clock.getDelayedCalls() == []
     server.connect().leave()
+
+
+def test_a_client_that_closes_its_side_is_answered() -> None:
+    """All its whole requests, then the connection ends; with `nc -N`, and small firmwares."""
+    _, server, client = counted()
+    client.send(post(b"x"))
+    client.half_close()
+    assert (client.statuses(), client.closes()) == ([200], True)
+    assert server.left_by(client) == {"connections": 1, "requests": 1}
+    slow, server, client = answering_late()
+    client.send(GET + GET)
+    client.half_close()
+    for _ in range(2):
+        assert not client.closes()
+        slow.answer(b"x")
+        server.clock.advance(0)
+    assert (client.statuses(), client.closes()) == ([200, 200], True)
+    assert server.left_by(client) == {"connections": 1, "requests": 2}
+
+
+def test_half_a_request_of_a_client_that_closes_its_side_is_dropped() -> None:
+    """Nothing more can come."""
+    _, server, client = counted()
+    client.send(GET)
+    client.send(GET[:10])
+    client.half_close()
+    assert (client.statuses(), client.closes(), client.aborted) == ([200], True, False)
+    server.clock.advance(LAST_WORDS_S)
+    assert client.aborted
+    assert server.left_by(client)["unfinished"] == 1
+
+
+async def test_a_half_closed_socket_is_answered() -> None:
+    """The end of what the client sends comes with its request."""
+    counts: Counter[str] = Counter()
+    async with listening(Counted(), Limits(), counts) as (reactor, endpoint):
+        client: Reader = await connectProtocol(endpoint, Reader())
+        client.send(post(b"x" * 100))
+        client.transport.loseWriteConnection()  # type: ignore[union-attr]
+        assert b" 200 OK" in await client.ended.addTimeout(10, reactor)
 
 
 def test_a_request_that_is_broken_off_is_counted() -> None:

@@ -427,6 +427,14 @@ class TestNotReading:
         assert (rig.stream.counts["stalled"], rig.stream.readers) == (1, 1)
         listener.hang_up()  # as a transport does then
 
+    def test_closes_its_side(self, rig: Rig) -> None:
+        """It is gone, although its answer goes on: its place is free before the next event."""
+        listener = Listener(rig)
+        listener.protocol.readConnectionLost()
+        assert listener.transport.disconnected
+        listener.hang_up()  # as a transport does then
+        assert rig.stream.readers == 0
+
     def test_is_cut_off_alone(self, rig: Rig) -> None:
         """One that is slow, and reads again and again, stays."""
         listener = Listener(rig)

@@ -23,6 +23,7 @@ from twisted.web.server import Request
 from twisted_gantry.net.http.event_reader import Reader, Ring, chunks_of
 from twisted_gantry.net.http.gzip import Packer, takes_gzip
 from twisted_gantry.net.http.json import HttpError, header
+from twisted_gantry.net.http.server import endless
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.timers import Timer
 
@@ -154,6 +155,7 @@ class EventStream(NamedService):
             request.setHeader("Content-Encoding", "gzip")
         if request.method == b"HEAD":
             return b""
+        endless(request)
         self._sleep_later.cancel()
         if not self._awake:
             self._awake = True

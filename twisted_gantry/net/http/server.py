@@ -11,7 +11,12 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IProtocolFactory, IReactorTime
+from twisted.internet.interfaces import (
+    IAddress,
+    IHalfCloseableProtocol,
+    IProtocolFactory,
+    IReactorTime,
+)
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
@@ -19,6 +24,7 @@ from twisted.web.http import HTTPChannel
 from twisted.web.http import Request as HttpRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
+from zope.interface import implementer
 
 from twisted_gantry.net.addresses import host_of
 from twisted_gantry.net.budget import Slices
@@ -146,14 +152,17 @@ class _BoundedRequest(Request):
         self._tell(_Guard.request_refused)
 
 
+@implementer(IHalfCloseableProtocol)
 class _Guard(ProtocolWrapper):
-    """Stands between the transport and the HTTP channel, and watches the clock."""
+    """Stands between the transport and the HTTP channel, and watches the clock. A peer that closes
+    its side behind a request gets the answer.
+    """
 
     factory: "_BoundedFactory"
     slot: Slot
     _slices: Slices | None = None
-    _receiving = False
-    _closing = False
+    _receiving = _closing = _is_last = False
+    endless = False  # whether the answer under way has no end
 
     def makeConnection(self, transport: object) -> None:
         self.slot.close = self.abortConnection
@@ -163,6 +172,7 @@ class _Guard(ProtocolWrapper):
             self._slices.transport = transport
         self._deadline = Timer(self.factory.reactor, self._time_out)
         self._closed = Timer(self.factory.reactor, self.abortConnection)
+        self._answered = Timer(self.factory.reactor, self._answered_last)
         super().makeConnection(transport)  # type: ignore[no-untyped-call]
         self._begin()
 
@@ -194,14 +204,33 @@ class _Guard(ProtocolWrapper):
         self.slot.answering = False
         if self._receiving:
             self._begin()
+        if self._is_last:
+            self._answered.start(0)  # the end of the answer is written first
 
     def request_refused(self) -> None:
         self._receiving = False
         self._close_soon()
 
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """Close once all requests that are whole have been answered: nothing more comes."""
+        self._is_last = True
+        if self.endless:
+            self.abortConnection()
+        elif not self._closing:
+            self._answered_last()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        self.abortConnection()
+
+    def _answered_last(self) -> None:
+        if not self.slot.answering:
+            self.loseConnection()  # type: ignore[no-untyped-call]
+            self._close_soon()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._deadline.cancel()
         self._closed.cancel()
+        self._answered.cancel()
         self.slot.free()
         if self._slices is not None:
             self._slices.drop()
@@ -290,6 +319,13 @@ def proved(request: HttpRequest) -> None:
     guard: object = getattr(getattr(request, "channel", None), "transport", None)
     if isinstance(guard, _Guard):
         guard.slot.reached(Progress.PROVED)
+
+
+def endless(request: HttpRequest) -> None:
+    """Note that an answer has no end: it ends when the client closes its side."""
+    guard: object = getattr(getattr(request, "channel", None), "transport", None)
+    if isinstance(guard, _Guard):
+        guard.endless = True
 
 
 def last(request: HttpRequest) -> None:

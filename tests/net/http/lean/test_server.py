@@ -60,6 +60,21 @@ def test_answers_keep_the_order_of_the_requests(rig: Rig) -> None:
     assert bodies(rig.written(wire)) == [(200, b"1"), (200, b"2"), (200, b"now")]
 
 
+def test_a_peer_that_closes_its_side_is_answered(rig: Rig) -> None:
+    """All its whole requests, then the connection ends."""
+    wire = rig.open()
+    assert rig.send(wire, post(b"wait 1") + post(b"now") + post()[:20]) == b""
+    wire.protocol.readConnectionLost()
+    assert (rig.written(wire), wire.is_open) == (b"", True)
+    rig.handler.waiting[0].callback(b"1")
+    written = rig.written(wire)
+    assert (bodies(written), wire.is_open) == ([(200, b"1"), (200, b"now")], False)
+    assert rig.counts["unfinished"] == 1
+    other = rig.open()
+    other.protocol.readConnectionLost()
+    assert not other.is_open
+
+
 @pytest.mark.parametrize(
     ("request_line", "status"),
     [

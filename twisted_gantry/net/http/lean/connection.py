@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from twisted.internet.abstract import FileDescriptor
-from twisted.internet.interfaces import IPushProducer, IReactorTime
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, IReactorTime
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -113,7 +113,7 @@ class _Held:
         self.release("work")
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class LeanConnection(TwistedProtocol):
     """One connection. The methods `on_…` are called by the parser."""
 
@@ -171,6 +171,15 @@ class LeanConnection(TwistedProtocol):
         self._drop_body()
         self._pending.clear()
         self._server.lost(self)
+
+    def readConnectionLost(self) -> None:  # noqa: N802
+        """The peer sends no more: answer what came whole, and close."""
+        self._server.counts["unfinished"] += self._receiving
+        self._lingers = False
+        self._close()
+
+    def writeConnectionLost(self) -> None:  # noqa: N802
+        """Wait until the peer closes, too."""
 
     def pauseProducing(self) -> None:  # noqa: N802
         """The peer does not read its answers."""
