@@ -113,12 +113,12 @@ def test_what_the_card_does_not_know_fails(bench: Bench, cmd: str) -> None:
 
 
 def test_101_echoes_what_is_not_json(bench: Bench) -> None:
-    """Broken JSON comes back without its braces behind 101, and yields that code."""
+    """Broken JSON comes back without its braces behind 101; its session can be read."""
     peer = bench.session()
     peer.send(b'{"session": "1" "cmd": QAD}')
     raw = peer.raw()
     assert raw == b'{"result":"101","session": "1" "cmd": QAD}'
-    assert decode_reply(raw) == CardRefusal(result=101)
+    assert decode_reply(raw) == CardRefusal(result=101, session="1")
 
 
 def test_102_echoes_a_command_without_session(bench: Bench) -> None:
