@@ -77,6 +77,7 @@ class CentreTrouble(Shape, frozen=True):
     message_zh: str = ""
     since: Time = None
     process: str = ""
+    acked_by: str | None = None
 
 
 class Overview(Shape, frozen=True):
@@ -248,7 +249,7 @@ class IncidentList(Shape, frozen=True):
 
 class GantryAlarm(Shape, frozen=True, kw_only=True):
     """An alarm of a gantry; `clearedAt` is null while it is active. One that is `late` became known
-    from a report that came after a newer one, and called nobody.
+    from a report that came after a newer one, and called nobody if it was over.
     """
 
     id: str
@@ -279,7 +280,9 @@ class GantryAlarms(Shape, frozen=True):
 
 
 class UnmuteBody(Wish):
-    """`POST /api/v1/alarms/unack` and `/unshelve`: one alarm of a gantry, or a whole incident."""
+    """`POST /api/v1/alarms/unack` and `/unshelve`: one alarm of a gantry, or a whole incident. An
+    `alarm` alone is a fault of the centre, which can be acknowledged, and not shelved.
+    """
 
     gantry: GantryId = ""
     alarm: Text = ""
@@ -287,7 +290,7 @@ class UnmuteBody(Wish):
 
     def __post_init__(self) -> None:
         """Refuse what names neither or both. Raises ValueError."""
-        if bool(self.incident) == bool(self.gantry and self.alarm):
+        if bool(self.incident) == bool(self.alarm) or (self.gantry and not self.alarm):
             raise ValueError("name either gantry and alarm, or incident")
 
 

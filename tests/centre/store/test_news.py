@@ -167,6 +167,12 @@ def test_faults_of_the_centre_are_told(scratch: Scratch) -> None:
         troubles.note(session, "one", [Found("centre.clock", WARNING, "worse", "更糟")])
         again = told(session)["centre.clock"]
         assert (again.id, again.en) == (first.id, "worse")
+        assert len(troubles.acknowledge(session, "centre.clock", "Li")) == 2
+        assert {each.acknowledged for each in told(session).values()} == {True, False}
+        troubles.note(session, "one", [replace(clock, severity=CRITICAL)])
+        assert not told(session)["centre.clock"].acknowledged
+        [_, second] = troubles.acknowledge(session, "centre.clock", None)
+        assert (second.acked_at, second.acked_by) == (None, "")
         troubles.note(session, "one", [])
         assert set(told(session)) == {"centre.clock", "x.y"}
         troubles.end_of_gone(session, ["one"])

@@ -7,10 +7,13 @@ import pytest
 
 from tests.centre import postgres
 from tests.centre.store.rig import Rig
-from twisted_gantry.centre.store.engine import Unusable
+from twisted_gantry.centre.interfaces import Session
+from twisted_gantry.centre.store import troubles
+from twisted_gantry.centre.store.engine import Engine, Unusable
 from twisted_gantry.centre.store.opening import engine_of
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.schema import VERSIONS, migrate
+from twisted_gantry.centre.store.sql import definition
 from twisted_gantry.centre.store.sqlite import SqliteEngine
 from twisted_gantry.wire.secret import Secret
 
@@ -82,3 +85,33 @@ def test_a_newer_database_is_refused(tmp_path: Path) -> None:
         migrate(connection)
     connection.close()
     engine.close()
+
+
+@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+def test_an_older_database_is_brought_up_to_date(name: str, tmp_path: Path) -> None:
+    """The tables of the first version become those of now; what was in them stays."""
+    engine: Engine = SqliteEngine(tmp_path / "centre.sqlite")
+    if name == "postgresql":
+        postgres.shared().run("CREATE DATABASE older")
+        engine = PostgresEngine(postgres.shared().url("older"))
+    connection = engine.connect()
+
+    def first(session: Session) -> None:
+        for statement in ("CREATE TABLE schema_version (version {int} NOT NULL)", *VERSIONS[0]):
+            sql = definition(statement, session.engine)
+            if sql is not None:
+                session.run(sql)
+        session.run("INSERT INTO schema_version VALUES (1)")
+        session.run(
+            "INSERT INTO troubles (process, name, severity, en, zh, since) "
+            "VALUES ('one', 'centre.clock', 'warning', 'wrong', '', 5.0)"
+        )
+
+    connection.transaction(first)
+    migrate(connection)
+    [kept] = connection.transaction(troubles.current)
+    assert (kept.name, kept.since, kept.acked_by) == ("centre.clock", 5.0, "")
+    connection.close()
+    engine.close()
+    if name == "postgresql":
+        postgres.shared().run("DROP DATABASE older WITH (FORCE)")

@@ -104,6 +104,8 @@ def test_own_road(world: WebRig) -> None:
     alarm = {"gantry": MINE, "alarm": "cabinet-1.mains-abnormal", "note": "seen"}
     assert world.ask("POST", "/alarms/ack", alarm, "gao").json["alarms"][0]["ackedBy"] == "gao"
     assert world.ask("DELETE", "/maintenance?road=G2", who="gao").status == 200
+    own_fault = world.ask("POST", "/alarms/ack", {"alarm": "centre.clock"}, "gao")
+    assert (own_fault.status, own_fault.error) == (403, "other-road")
     order = {"gantries": [MINE], "method": "cabinetControl", "updateNow": "1"}
     taken = world.ask("POST", "/commands", order, "gao").json["id"]
     assert world.get(f"/commands/{taken}", "gao")["gantries"] == 1

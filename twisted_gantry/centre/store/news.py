@@ -171,4 +171,8 @@ def _singles(session: Session, now: float) -> Iterator[Notice]:
 
 def _own(session: Session) -> Iterator[Notice]:
     for name, each in troubles.by_name(troubles.current(session)).items():
-        yield Notice(name, each.severity, each.en, each.zh, each.since, id=f"own-{each.id}")
+        yield Notice(
+            *(name, each.severity, each.en, each.zh, each.since),
+            acknowledged=each.acked_at is not None,
+            id=f"own-{each.id}",
+        )

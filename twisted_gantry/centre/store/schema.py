@@ -34,7 +34,10 @@ _FIRST = (
     *(sealing, refusals),
 )
 
-VERSIONS: tuple[tuple[str, ...], ...] = (tuple(sql for room in _FIRST for sql in room.TABLES),)
+VERSIONS: tuple[tuple[str, ...], ...] = (
+    tuple(sql for room in _FIRST for sql in room.TABLES),
+    troubles.TABLES_2,
+)
 """The statements of each version; the next one is appended."""
 
 _LOCK = 0x67616E74  # of PostgreSQL's advisory locks: "gant"

@@ -4,7 +4,7 @@ Each process notes its own; `SHARED` are those that the database shows, found by
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from twisted_gantry.centre.interfaces import Session
 
@@ -15,6 +15,12 @@ TABLES: tuple[str, ...] = (
     "CREATE UNIQUE INDEX troubles_open ON troubles (process, name) WHERE ended IS NULL",
     "CREATE INDEX troubles_since ON troubles (since)",
 )
+
+TABLES_2: tuple[str, ...] = (
+    "ALTER TABLE troubles ADD COLUMN acked_at {real}",
+    "ALTER TABLE troubles ADD COLUMN acked_by TEXT NOT NULL DEFAULT ''",
+)
+"""What the second version adds: a person has seen a fault."""
 
 SHARED = ""  # in place of the name of a process
 
@@ -31,7 +37,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A fault that the database has. `since` and `ended` are Unix seconds."""
+    """A fault that the database has. `since`, `ended` and `acked_at` are Unix seconds."""
 
     id: int
     process: str
@@ -41,6 +47,8 @@ class Trouble:
     zh: str
     since: float
     ended: float | None
+    acked_at: float | None = None
+    acked_by: str = ""
 
 
 def note(session: Session, process: str, found: Iterable[Found]) -> None:
@@ -58,7 +66,9 @@ def note(session: Session, process: str, found: Iterable[Found]) -> None:
         session.run(
             "INSERT INTO troubles (process, name, severity, en, zh, since) "
             "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (process, name) WHERE ended IS NULL "
-            "DO UPDATE SET severity = excluded.severity, en = excluded.en, zh = excluded.zh",
+            "DO UPDATE SET severity = excluded.severity, en = excluded.en, zh = excluded.zh, "
+            # A fault that grows worse is news.
+            "acked_at = CASE WHEN troubles.severity = excluded.severity THEN troubles.acked_at END",
             *(process, name, each.severity, each.en, each.zh, now),
         )
 
@@ -70,13 +80,28 @@ def _open(session: Session, process: str) -> list[tuple[str, str, str, str]]:
     return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
+_COLUMNS = ", ".join(each.name for each in fields(Trouble))
+
+
 def current(session: Session) -> list[Trouble]:
     """Return all faults of now, critical ones first, then the newest."""
     rows = session.rows(
-        "SELECT id, process, name, severity, en, zh, since, ended FROM troubles "
+        f"SELECT {_COLUMNS} FROM troubles "  # noqa: S608
         "WHERE ended IS NULL ORDER BY severity, since DESC, id DESC"
     )
     return [Trouble(*row) for row in rows]
+
+
+def acknowledge(session: Session, name: str, who: str | None) -> list[Trouble]:
+    """Note that a person has seen a fault, at each process that has it, or with None take that
+    back. Returns these faults.
+    """
+    at = None if who is None else session.now()
+    session.run(
+        "UPDATE troubles SET acked_at = ?, acked_by = ? WHERE name = ? AND ended IS NULL",
+        *(at, who or "", name),
+    )
+    return [each for each in current(session) if each.name == name]
 
 
 def by_name(found: Iterable[Trouble]) -> Mapping[str, Trouble]:

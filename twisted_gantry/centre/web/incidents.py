@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from twisted_gantry.centre.interfaces import IReportStore, Session
-from twisted_gantry.centre.store import alarm_views, audit, care, mutes
+from twisted_gantry.centre.store import alarm_views, audit, care, mutes, troubles
 from twisted_gantry.centre.store.alarm_views import Struck
 from twisted_gantry.centre.store.alarms import GantryAlarm
 from twisted_gantry.centre.store.care import CannotChange
@@ -87,11 +87,16 @@ class Incidents:
 
     async def acknowledge(self, call: Call) -> api.GantryAlarms:
         body = call.body(api.AcknowledgeBody)
+        if not (body.gantry or body.incident):
+            return await self._fault(call, body.alarm, call.who, {"note": body.note})
         change = partial(care.acknowledge, who=call.who, note=body.note)
         return await self._change(call, body, change, {"note": body.note})
 
     async def unacknowledge(self, call: Call) -> api.GantryAlarms:
-        return await self._change(call, call.body(api.UnmuteBody), care.unacknowledge, {})
+        body = call.body(api.UnmuteBody)
+        if not (body.gantry or body.incident):
+            return await self._fault(call, body.alarm, None, {})
+        return await self._change(call, body, care.unacknowledge, {})
 
     async def shelve(self, call: Call) -> api.GantryAlarms:
         body = call.body(api.ShelveAlarmBody)
@@ -108,6 +113,8 @@ class Incidents:
         HttpError: 404 without any, 409 for what is over or never muted.
         """
         which = _number(body.incident) if body.incident else None
+        if not (body.gantry or body.incident):
+            raise HttpError(409, "never-muted", "a fault of the centre is never shelved")
 
         def job(session: Session) -> list[api.GantryAlarm]:
             if which is None:
@@ -127,6 +134,21 @@ class Incidents:
             return api.GantryAlarms(await self._store.write(job))
         except CannotChange as error:
             raise _refused(error) from None
+
+    async def _fault(
+        self, call: Call, name: str, who: str | None, details: dict[str, object]
+    ) -> api.GantryAlarms:
+        """Acknowledge a fault of the centre that the database has; with None take that back."""
+        call.scope.check_whole()
+
+        def job(session: Session) -> list[api.GantryAlarm]:
+            found = troubles.acknowledge(session, name.partition("@")[0], who)
+            if not found:
+                raise HttpError(404, "no-such-alarm", f"the centre has no fault {name[:40]!r}")
+            audit.note(session, call.who, call.operation.id, name, details=details)
+            return [self._views.fault(each) for each in found]
+
+        return api.GantryAlarms(await self._store.write(job))
 
     # -- maintenance
 

@@ -117,6 +117,23 @@ class Views:
             trouble.zh,
             self.time(trouble.since),
             trouble.process,
+            trouble.acked_by if trouble.acked_at is not None else None,
+        )
+
+    def fault(self, trouble: Trouble) -> api.GantryAlarm:
+        """Return a fault of the centre as an alarm without a gantry."""
+        acked = trouble.acked_at is not None
+        return api.GantryAlarm(
+            id=f"own-{trouble.id}",
+            gantry="",
+            alarm=trouble.name,
+            severity=trouble.severity,
+            message=trouble.en,
+            message_zh=trouble.zh,
+            raised_at=self.time(trouble.since),
+            state="acknowledged" if acked else "raised",
+            acked_by=trouble.acked_by if acked else None,
+            acked_at=self.time(trouble.acked_at),
         )
 
     def audit(self, entry: AuditEntry) -> api.CentreAuditEntry:
