@@ -30,8 +30,12 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every coroutine: an unmarked one would run by accident alone."""
+    """Mark every coroutine: an unmarked one would run by accident alone. A long test may be longer
+    on another computer.
+    """
     for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))
         test = getattr(item, "obj", None)
         if inspect.iscoroutinefunction(test):
             pytest_twisted.ensureDeferred(getattr(test, "__func__", test))

@@ -106,6 +106,13 @@ def _handler(gantry: FakeGantry) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the size of the terminal in which the tests were started."""
+    for name in ("COLUMNS", "LINES"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.fixture
 def gantry() -> Iterator[FakeGantry]:
     """Return a gantry without problems, on a port of its own."""

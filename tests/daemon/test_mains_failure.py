@@ -91,7 +91,6 @@ def failing(tmp_path: Path) -> Iterator[Failing]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(400)
 async def test_a_mains_failure_over_a_restart(failing: Failing) -> None:
     """One line and one call; a power cut of the gantry changes neither cause nor times."""
     stage = failing.stage

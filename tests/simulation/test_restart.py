@@ -10,7 +10,6 @@ BEFORE_S, AFTER_S, RESTS_S = 120, 60, 240
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 def test_no_alarm_ends_or_begins_with_a_restart() -> None:
     """In each event of a day: the same alarms, raised at the same time, and nobody is told."""
     site = SimulatedSite({}, poll=10.0)

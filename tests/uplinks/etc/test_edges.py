@@ -169,11 +169,11 @@ def live(steps: list[tuple[str, float]]) -> Lives:
         happen.get(step, lambda: None)()
         if step in ("stop", "kill"):
             lives.upload()  # the cabinet uploads soon after the start
-        lives.clock.run(seconds, step=0.05 if seconds < 2 else 0.5)
+        lives.clock.run(seconds, step=0.05 if seconds < 2 else 0.5 if seconds < 100 else 2.0)
     lives.faults.clear(ETC)
     lives.store.delay = 0.0
     lives.uplink.retry()
-    lives.clock.run(400, step=0.5)
+    lives.clock.run(400, step=2.0)
     return lives
 
 
