@@ -59,7 +59,6 @@ def rig(tmp_path: Path) -> Iterator[AlarmRig]:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(120)
 async def test_alarms_survive_a_kill(rig: AlarmRig) -> None:
     """Killed in the middle of a failure, a gantry goes on with the same alarms and what people did
     about them; killed again, and started after the failure, it ends them.

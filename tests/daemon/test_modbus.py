@@ -68,7 +68,7 @@ class ModbusRig(Rig):
         """Let the client of pymodbus do something, in a thread; returns the Deferred of that."""
 
         def run() -> Any:
-            client = ModbusTcpClient("127.0.0.1", port=self.modbus, timeout=3, retries=0)
+            client = ModbusTcpClient("127.0.0.1", port=self.modbus, timeout=30, retries=0)
             assert client.connect()  # type: ignore[no-untyped-call]
             with client:
                 return what(client)

@@ -88,7 +88,7 @@ class SnmpRig(Rig):
         """Run one of net-snmp's programs; returns its output."""
         found = shutil.which(program)
         assert found is not None, program
-        common = ("-v", "2c", "-c", community, "-t", "5", "-r", "0", self.place)
+        common = ("-v", "2c", "-c", community, "-t", "10", "-r", "3", self.place)
         command = [*common, *arguments]
         done = getProcessOutputAndValue(found, command, self.env, reactor=self.reactor)
         out, err, _ = await done

@@ -432,7 +432,7 @@ async def test_a_foreign_client_reads_and_writes(tmp_path: Any) -> None:
     coil = next(c.coil for c in bridge.registers().commands if c.coil is not None)
 
     def talk() -> list[Any]:
-        client = ModbusTcpClient("127.0.0.1", port=bridge.listening.port, timeout=3, retries=0)
+        client = ModbusTcpClient("127.0.0.1", port=bridge.listening.port, timeout=30, retries=0)
         assert client.connect()  # type: ignore[no-untyped-call]
         with client:
             first = client.read_holding_registers(0, count=2, device_id=1)
