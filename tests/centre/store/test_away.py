@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.task import deferLater
 
 from tests.centre import postgres
@@ -106,14 +106,16 @@ async def test_reports_that_wait_for_a_lost_database_are_refused(rig: Rig) -> No
     store.start(first)
     rig.keep(store)
 
+    busy: Deferred[None] = Deferred()
+
     def lost(session: Session) -> None:
+        rig.reactor.callFromThread(busy.callback, None)
         rig.go.wait(60)
         engine.missing = 2
         raise OSError("the connection is lost")
 
     losing = store.write(lost)
-    while store.waiting == 0:  # the writer is busy with the job
-        await deferLater(rig.reactor, 0, lambda: None)
+    await busy  # with the job: what comes now waits behind it
     reports = [store.put(report(f"G{n}")) for n in range(3)]
     change = store.write(lambda session: "changed")
     rig.go.set()
