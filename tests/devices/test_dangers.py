@@ -1,5 +1,6 @@
 """What the commands of every kind endanger: nothing that can hurt is done unasked."""
 
+import re
 from collections.abc import Mapping
 from configparser import ConfigParser
 from itertools import count
@@ -154,6 +155,15 @@ def test_what_the_commands_of_a_kind_endanger(kind: str) -> None:
             assert each.danger.isascii()
             assert not each.danger.endswith(".")
             assert any(ord(character) > 255 for character in each.danger_zh)
+
+
+@pytest.mark.parametrize("kind", ASKING)
+def test_the_buttons_of_a_kind_have_different_names(kind: str) -> None:
+    """The page names a button by the words before the first sign of its description."""
+    for language in ("en", "zh"):
+        texts = [getattr(each, language) for each in KINDS[kind].values()]
+        names = [re.split("[:：;；,，（(]", each)[0].strip() for each in texts]
+        assert sorted(names) == sorted(set(names))
 
 
 @implementer(IDevice)

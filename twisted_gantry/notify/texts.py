@@ -12,7 +12,7 @@ _WORDS: Words = {
     Event.REPEATED: ("Not acknowledged", "未确认"),
     Event.CLEARED: ("Recovered", "恢复"),
     CRITICAL: ("critical", "严重"),
-    "warning": ("warning", "一般"),
+    "warning": ("warning", "警告"),
     "since": ("since", "开始"),
     "until": ("until", "结束"),
     "value": ("value", "数值"),
@@ -67,7 +67,8 @@ class Wording:
         parts.append(f"{self._word('since')} {_time(alarm.raised_at)}")
         if alarm.cleared_at is not None:
             parts.append(f"{self._word('until')} {_time(alarm.cleared_at)}")
-        if alarm.value is not None:
+        # The message of a condition says what a true or a false means.
+        if alarm.value is not None and not isinstance(alarm.value, bool):
             parts.append(f"{self._word('value')} {str(alarm.value)[:40]}")
         if alarm.consequences:
             shown = list(alarm.consequences[:MOST_ALSO])

@@ -56,9 +56,13 @@ class Problem:
 
     def text(self, language: Language) -> str:
         """Return the place, the key and the message in a language."""
-        message = self.message if language == "en" else problems().chinese(self.message)
+        message = self.said(language)
         place = self.source if self.line is None else f"{self.source}:{self.line}"
         return f"{place}: {self.key}: {message}" if self.key else f"{place}: {message}"
+
+    def said(self, language: Language) -> str:
+        """Return the message alone, in a language."""
+        return self.message if language == "en" else problems().chinese(self.message)
 
 
 class ConfigError(Exception):

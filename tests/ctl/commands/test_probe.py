@@ -320,3 +320,12 @@ async def test_wrong_usage(tmp_path: Path) -> None:
         ("ups-card", "tcp:h:1", "--password-file", str(tmp_path / "none")),
     ):
         assert (await _probe(*args)).exit_code == 64, args
+
+
+async def test_what_is_missing_is_named_by_its_option() -> None:
+    """A person has given no file: what is wrong is named as it is given, in both languages."""
+    told = (await _probe("fogslink", "tcp:h:1")).stderr
+    assert "--eq-sn: is missing; --password-file: is missing" in told
+    told = (await _probe("ups-card", "udp:h:1", "--set", "poll=-1", lang="zh")).stderr
+    assert "ADDRESS: 不是客户端端点" in told
+    assert "--set poll=VALUE: " in told

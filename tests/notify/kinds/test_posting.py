@@ -12,8 +12,10 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
 from tests.daemon.process import free_port
-from tests.notify.kinds.servers import NOW, message, receiving, secret, sender, told
+from tests.notify.kinds.servers import AT, NOW, message, receiving, secret, sender, told
 from twisted_gantry.notify.interfaces import NotSent
+from twisted_gantry.notify.notice import AlarmTold, Message
+from twisted_gantry.notify.texts import Wording
 from twisted_gantry.wire.notification import is_signed
 
 
@@ -110,6 +112,13 @@ async def test_wecom() -> None:
         assert content.endswith("\n等共100条")
         assert 1900 < len(content.encode()) <= 2048
         await made.close()
+
+
+def test_a_text_says_no_true_and_no_false() -> None:
+    """The message says what a yes or a no means; severities have the words of the page."""
+    alarm = AlarmTold("a.x", "warning", "mains abnormal", "市电异常", AT, value=False)
+    lines = Wording("zh", "北门架").lines(Message("id-1", "raised", "G1", AT, (alarm,)))
+    assert lines[1] == "- 警告  市电异常  (a.x)；开始 2026-11-21 12:00:00"
 
 
 ROBOTS = [

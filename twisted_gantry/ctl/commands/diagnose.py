@@ -68,8 +68,11 @@ def _by_config(session: Session, steps: Steps, name: str, config: Path) -> int:
     try:
         settings = load_file(config)
     except ConfigError as error:
-        told = "; ".join(str(each) for each in error.problems[:5])
-        raise Trouble("diagnose-config", Exit.USAGE, file=config, problems=told) from None
+        en = "; ".join(each.text("en") for each in error.problems[:5])
+        zh = "; ".join(each.text("zh") for each in error.problems[:5])
+        raise Trouble(
+            "diagnose-config", Exit.USAGE, file=config, message=en, message_zh=zh
+        ) from None
     named: tuple[Any, ...] = (*settings.devices, *settings.etc, *settings.fogslink)
     names = [each.name for each in named]
     if name not in names:

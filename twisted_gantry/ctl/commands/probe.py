@@ -15,20 +15,10 @@ from twisted_gantry.ctl.session import Session, complain, json_option, pass_sess
 if TYPE_CHECKING:
     from twisted_gantry.ctl.probing.shown import Shown
 
-# Options that become settings of the kind, with the names of the settings.
-_SETTINGS = (
-    ("--terminator", "terminator", "Sent behind each command of a UPS card. · 命令结束符。"),
-    ("--runtime-unit", "runtime_unit", "In what a card counts the time left: s, min. · 时间单位。"),
-    ("--callback", "callback", "Our URL for the results of an HTTP card. · 结果回调地址。"),
-    ("--user", "user", "The user of cFos. · cFos 用户名。"),
-    ("--device-uid", "device_uid", "The battery behind an EMS. · 电池 device_uid。"),
-    ("--cabinet-id", "cabinet_id", "The cabinet's id. · 机柜编号。"),
-    ("--eq-sn", "eq_sn", "The account at the cloud. · 云平台 eqSN。"),
-)
-
 
 def _options(command: Any) -> Any:
-    for option, name, text in reversed(_SETTINGS):
+    for name, text in reversed(request.OPTIONS.items()):
+        option = request.option_of(name)
         command = click.option(option, name, metavar="TEXT", help=text)(command)
     return command
 

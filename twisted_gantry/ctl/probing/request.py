@@ -10,10 +10,23 @@ from twisted_gantry.ctl.errors import Exit, Trouble
 
 if TYPE_CHECKING:
     from twisted_gantry.config.settings import Settings
+    from twisted_gantry.settings.tables import Problem
+    from twisted_gantry.texts.phrases import Language
 
 NAME = "probed"
 PLATFORM, CLOUD = "platform", "cloud"
 ALIASES = {"ups": "ups-card", "ems": "bms", "etc": PLATFORM, "fogslink": CLOUD}
+
+# Settings of the kinds that have an option of their own, with its help.
+OPTIONS = {
+    "terminator": "Sent behind each command of a UPS card. · 命令结束符。",
+    "runtime_unit": "In what a card counts the time left: s, min. · 时间单位。",
+    "callback": "Our URL for the results of an HTTP card. · 结果回调地址。",
+    "user": "The user of cFos. · cFos 用户名。",
+    "device_uid": "The battery behind an EMS. · 电池 device_uid。",
+    "cabinet_id": "The cabinet's id. · 机柜编号。",
+    "eq_sn": "The account at the cloud. · 云平台 eqSN。",
+}
 
 # The key of the address, and that of the secret, where it is not `password`.
 _AT = {"ups-card": "address", "relay": "address", "modbus": "address", CLOUD: "address"}
@@ -64,8 +77,30 @@ def settings_of(
     try:
         return load(text, "probe", Path.cwd(), [], [])
     except ConfigError as error:
-        told = "; ".join(str(each) for each in error.problems)
-        raise Trouble("probe-settings", Exit.USAGE, kind=kind, problems=told) from None
+        en, zh = _told(error.problems, kind, "en"), _told(error.problems, kind, "zh")
+        raise Trouble("probe-settings", Exit.USAGE, kind=kind, message=en, message_zh=zh) from None
+
+
+def option_of(key: str) -> str:
+    """Return the option for a setting of `OPTIONS`."""
+    return f"--{key.replace('_', '-')}"
+
+
+def _told(problems: "list[Problem]", kind: str, language: "Language") -> str:
+    """Return what is wrong, with the option of each setting: a probe has no file."""
+    found = []
+    for each in problems:
+        key = each.key.rpartition(".")[2]
+        found.append(f"{_given_by(key, kind)}: {each.said(language)}")
+    return "; ".join(found)
+
+
+def _given_by(key: str, kind: str) -> str:
+    if key in ("address", "url"):
+        return "ADDRESS"
+    if key == _SECRETS.get(kind, "password"):
+        return "--password-file"
+    return option_of(key) if key in OPTIONS else f"--set {key}=VALUE"
 
 
 def value_of(text: str) -> Any:

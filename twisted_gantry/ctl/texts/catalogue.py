@@ -270,12 +270,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "未知类型 {kind}；可选：{known}。",
     ),
     "probe-settings": (
-        "{kind} cannot be probed so: {problems}",
-        "{kind} 的参数有误：{problems}",
+        "{kind} cannot be probed so: {message}",
+        "{kind} 的参数有误：{message}",
     ),
     "diagnose-config": (
-        "{file} is not in order: {problems}",
-        "{file} 有误：{problems}",
+        "{file} is not in order: {message}",
+        "{file} 有误：{message}",
     ),
     "diagnose-name": (
         "There is no device or uplink {name}; there are: {known}.",

@@ -11,7 +11,7 @@ import { hide, make, mark, parts, write } from "./shared/dom.js";
 import { subscribe } from "./shared/telling.js";
 import { age, clock } from "./shared/format.js";
 import { interlocks } from "./interlocks.js";
-import { known } from "./known.js";
+import { byUrgency, known } from "./known.js";
 import { kindOf } from "./reading.js";
 import { inLanguage, text } from "./shared/language.js";
 import { plot } from "./plot.js";
@@ -100,7 +100,7 @@ export function mount(root, { device: wanted }, app) {
     test.fill();
     trial.fill();
     locks.fill();
-    const active = known.active.filter((each) => each.source === wanted);
+    const active = known.active.filter((each) => each.source === wanted).sort(byUrgency);
     write(alarmsTitle, active.length ? words.alarms(active.length) : text.activeAlarms);
     alarms.fill(active, (a) => a.alarm + a.raisedAt, buildAlarm, fillAlarm);
     showState(device, active);

@@ -35,11 +35,14 @@ const EMERGENCIES = ["smoke", "water", "flood", "fire"];
 export const urgency = ({ alarm, severity }) =>
   EMERGENCIES.includes(alarm.slice(alarm.lastIndexOf(".") + 1)) ? 0 : severity === "critical" ? 1 : 2;
 
-// Return the active alarms that no other one explains, the most urgent first, then the newest.
+// Sort alarms: the most urgent first, then the newest.
+export const byUrgency = (a, b) =>
+  urgency(a) - urgency(b) || Date.parse(b.raisedAt) - Date.parse(a.raisedAt);
+
+// Return the active alarms that no other one explains, sorted.
 export function causes() {
   const names = new Set(known.active.map((each) => each.alarm));
-  return known.active.filter((each) => !names.has(each.cause)).sort((a, b) =>
-    urgency(a) - urgency(b) || Date.parse(b.raisedAt) - Date.parse(a.raisedAt));
+  return known.active.filter((each) => !names.has(each.cause)).sort(byUrgency);
 }
 
 // Return the active alarms that `alarm` explains.

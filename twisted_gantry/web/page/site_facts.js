@@ -8,7 +8,8 @@ import { text } from "./shared/language.js";
 import { isUps } from "./site_plan.js";
 import { alarmsOf, howBad, worst } from "./worst.js";
 
-// Return `{title, words, state, spoken, dead}`; `dead`: no power comes from there.
+// Return `{title, words, state, spoken, dead, charge}`; `dead`: no power comes from there; `charge`:
+// what is left of its battery in %, of a device that tells it.
 export function facts(box) {
   return { mains, loads, gantry, uplink, device }[box.type](box);
 }
@@ -89,7 +90,9 @@ function device({ name }) {
   const points = pointsOf(name);
   const dead = alarmsOf(name).some((each) => /\.(output-off|power-off)$/.test(each.alarm));
   const words = one.state === "offline" ? [text.offline] : (WORDS[one.kind] ?? others)(points, one);
-  return { title: name, spoken: kindOf(one.kind), words, state: howBad(one), dead };
+  const battery = points.get("battery_charge");
+  const charge = one.state !== "offline" && good(battery) ? battery.value : null;
+  return { title: name, spoken: kindOf(one.kind), words, state: howBad(one), dead, charge };
 }
 
 const show = (point, digits) => (good(point) ? reading(point, digits) : "—");

@@ -5,6 +5,7 @@ import { known } from "./known.js";
 import { text } from "./shared/language.js";
 import { address } from "./shared/router.js";
 import { facts } from "./site_facts.js";
+import { BATTERY, iconOf } from "./site_icons.js";
 import { plan } from "./site_plan.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -72,26 +73,36 @@ export function sitePicture() {
 function buildBox(box) {
   const { x, y, width, height, type, name } = box;
   const rows = Math.floor((height - 24) / 17);
-  const title = draw("text", { x: x + 12, y: y + 21, class: "title" });
+  const icon = draw("path", { d: iconOf(box), class: "icon", transform: `translate(${x + 12} ${y + 8})` });
+  const title = draw("text", { x: x + 34, y: y + 21, class: "title" });
+  const bar = draw("rect", { x: 2, y: 2, height: 7 });
+  const battery = draw("g", { class: "battery", transform: `translate(${x + width - 56} ${y + 11})` },
+    draw("path", { d: BATTERY.outline }), bar);
   const sign = draw("text", { x: x + width - 12, y: y + 21, class: "sign", "text-anchor": "end" });
   const facts = Array.from({ length: rows }, (_, i) =>
     draw("text", { x: x + 12, y: y + 39 + i * 17, class: "fact" }));
   const parts = [
     draw("rect", { x, y, width, height, rx: 9, class: "box" }),
     draw("rect", { x, y: y + 9, width: 4, height: height - 18, class: "edge" }),
-    title, sign, ...facts,
+    icon, title, battery, sign, ...facts,
   ];
   const link = { device: `/devices/${encodeURIComponent(name)}`, uplink: "/reports", gantry: "/alarms" }[type];
   const node = link
     ? draw("a", { href: address(link), class: "node" }, ...parts)
     : draw("g", { class: "node", role: "img" }, ...parts);
   if (type === "device") node.dataset.device = name;
-  return { ...box, node, title, sign, facts };
+  return { ...box, node, title, battery, bar, sign, facts };
 }
 
-function fillBox(box, { title, words, state, spoken }) {
+function fillBox(box, { title, words, state, spoken, charge = null }) {
   mark(box.node, "state", state);
-  const room = (box.width - 36) / 8.8;
+  const room = (box.width - (charge === null ? 58 : 92)) / 8.8;
+  box.battery.toggleAttribute("hidden", charge === null);
+  if (charge !== null) {
+    const left = Math.min(100, Math.max(0, charge));
+    mark(box.battery, "level", left <= BATTERY.low ? "low" : "");
+    box.bar.setAttribute("width", ((left / 100) * BATTERY.width).toFixed(1));
+  }
   write(box.title, fit(title, room));
   write(box.sign, SIGNS[state]);
   box.facts.forEach((node, i) => write(node, fit(words[i] ?? "", (box.width - 22) / 6.5)));

@@ -79,7 +79,8 @@ CONTROLS: Mapping[str, ControlType] = {
     ),
     "air-conditioner-temperature": ControlType(
         Cmd.AIR_CONDITIONER_TEMPERATURE,
-        "air conditioner, airId 0 or none for all: cool above, heat below (°C), one or both",
+        "set points of an air conditioner, airId 0 or none for all: cool above, heat below (°C), "
+        "one or both",
         "调节空调温度（airId为0或不填表示所有空调；高于制冷，低于制热，℃，可只填一个）",
         DEVICE,
         "decides on the cooling: with a wrong bound the equipment may overheat or freeze",
