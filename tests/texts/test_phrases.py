@@ -14,7 +14,7 @@ import twisted_gantry
 from twisted_gantry.config.load import load
 from twisted_gantry.logs import SPEECH, human_line, json_line
 from twisted_gantry.settings.tables import ConfigError, Problem, checked
-from twisted_gantry.texts.phrases import Phrases, errors, preferred, problems, table
+from twisted_gantry.texts.phrases import Phrases, detail_in, errors, preferred, problems, table
 from twisted_gantry.wire.json import loads
 
 ROOT = Path(twisted_gantry.__file__).parent
@@ -143,6 +143,44 @@ def test_each_error_of_the_api() -> None:
     assert not (missing := sorted(error_texts() - known.keys())), "\n".join(missing)
     for en, zh in known.items():
         assert holes(zh) == [str(number) for number in range(en.count("{}"))], en
+
+
+def outcome_texts() -> set[str]:
+    """Return what drivers and the command door say of an outcome, but for texts in a variable."""
+    found: set[str] = set()
+    for module in MODULES:
+        for node in ast.walk(parsed(module)):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("CommandResult"):
+                found |= {text_of(each) for each in node.args[1:2]}
+    return found - {"", "{}", "{}{}"}
+
+
+def test_each_outcome_of_a_command() -> None:
+    """The catalogue has each text; the Chinese has each hole of the English once."""
+    known = table("details")
+    assert not (missing := sorted(outcome_texts() - known.keys())), "\n".join(missing)
+    for en, zh in known.items():
+        assert holes(zh) == [str(number) for number in range(en.count("{}"))], en
+
+
+@pytest.mark.parametrize(
+    ("en", "zh"),
+    [
+        (
+            "no battery test: the UPS is in the state battery; the mains are abnormal",
+            "不做电池测试：UPS 处于电池状态；市电异常",
+        ),
+        ("not sent: the link was lost", "未发送：连接中断"),
+        ("powered-down, 0 alarms", "下电，0 条报警"),
+        ("there is no alarm x", "没有告警 x"),
+        ("words of a peer", "words of a peer"),
+        ("not sent: " + "x" * 1000,) * 2,
+    ],
+)
+def test_the_detail_of_an_outcome(en: str, zh: str) -> None:
+    """An outcome is told in Chinese; what is long is left as it is, not searched."""
+    assert detail_in("en", en) == en
+    assert detail_in("zh", en) == zh
 
 
 def test_phrases_within_phrases() -> None:

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Literal
 
@@ -11,6 +11,7 @@ Language = Literal["en", "zh"]
 
 _HOLE = "{}"
 _DEEPEST = 4  # phrases within phrases
+_LONGEST_DETAIL = 300  # characters that are looked at: a peer may have written them
 
 
 def preferred(environ: Mapping[str, str]) -> Language:
@@ -23,7 +24,9 @@ def preferred(environ: Mapping[str, str]) -> Language:
 
 @cache
 def table(name: str) -> Mapping[str, str]:
-    """Return the Chinese by the English of a file: `log`, `problems`, `errors` or `words`."""
+    """Return the Chinese by the English of a file: `log`, `problems`, `errors`, `details` or
+    `words`.
+    """
     return tomllib.loads(files(__package__).joinpath(f"{name}.zh.toml").read_text("utf-8"))
 
 
@@ -72,3 +75,17 @@ def problems() -> Phrases:
 def errors() -> Phrases:
     """Return the phrases of what an HTTP interface answers."""
     return Phrases(table("errors"))
+
+
+@cache
+def details() -> Phrases:
+    """Return the phrases of what became of a command, or of another thing that a person did."""
+    return Phrases({**table("errors"), **table("details")})
+
+
+@lru_cache(maxsize=4096)
+def detail_in(language: Language, detail: str) -> str:
+    """Return the detail of an outcome in a language; what is long, or not known, stays as it is."""
+    if language == "en" or len(detail) > _LONGEST_DETAIL:
+        return detail
+    return details().chinese(detail)

@@ -437,16 +437,21 @@ class CommandBody(Wish):
 
 
 class CommandAnswer(Shape, frozen=True, kw_only=True):
-    """The outcome of a command; `value` is what the device answered."""
+    """The outcome of a command; `value` is what the device answered. `detail_zh` is for clients
+    whose readers read Chinese (Accept-Language), where the detail has a Chinese text.
+    """
 
     id: str = ""
     result: Annotated[str, one_of(OUTCOMES)]
     detail: str | None = None
+    detail_zh: str | UnsetType = UNSET
     value: Any = None
 
 
 class AuditView(Shape, frozen=True):
-    """An entry of the audit; secret arguments are masked. `result` is empty until the end."""
+    """An entry of the audit; secret arguments are masked. `result` is empty until the end;
+    `detail_zh` as in `CommandAnswer`.
+    """
 
     id: str = ""
     at: Time = None
@@ -456,6 +461,7 @@ class AuditView(Shape, frozen=True):
     args: Annotated[Any, Meta(extra_json_schema={"type": "object"})] = None
     result: str | None = None
     detail: str | None = None
+    detail_zh: str | UnsetType = UNSET
 
 
 class Audit(Shape, frozen=True):

@@ -58,6 +58,16 @@ class TestRun:
         assert answer.json == {"id": "id-1", "result": "done", "detail": "it did", "value": 1.5}
         assert small.ups.told == [("query", {"cmd": "QMD"})]
 
+    def test_an_outcome_in_chinese(self, small: SmallSite, client: Client) -> None:
+        """Who reads Chinese is told of an outcome in Chinese, too, at once and in the audit."""
+        says = "there is no device 'ups9'"
+        body = {"target": "ups9", "command": "BZOFF"}
+        answer = client.post(PATH, body, **{"Accept-Language": "zh"}).json
+        assert (answer["detail"], answer["detailZh"]) == (says, "没有设备 'ups9'")
+        [entry] = client.get("/api/v1/audit", **{"Accept-Language": "zh"}).json["entries"]
+        assert (entry["detail"], entry["detailZh"]) == (says, "没有设备 'ups9'")
+        assert "detailZh" not in client.get("/api/v1/audit").json["entries"][0]
+
     def test_arguments_may_be_left_out(self, small: SmallSite, client: Client) -> None:
         """A command without arguments needs no `args`, and no Origin."""
         assert client.post(PATH, wish()).json["result"] == "done"

@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.sync_api import Page, Route
 
-from tests.browser.harness import Figure
+from tests.browser.harness import Figure, Open
 from tests.browser.tab import Tab
 from tests.web.browser.demo import Demo, eventually
 from tests.web.browser.year import POINTS
@@ -124,6 +124,54 @@ def test_a_plot_by_keyboard(tab: Tab) -> None:
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "until=" not in url)
     assert "span=86400" in page.url
+
+
+def test_a_plot_by_fingers(open_tab: Open) -> None:
+    """What is under two fingers stays under them: the time is zoomed; one finger moves it."""
+    tab = open_tab(width=400, height=800, has_touch=True)
+    page = opened(tab, "/devices/ups1?plot=ups1.load_r&span=86400")
+    page.locator(".plot-box").scroll_into_view_if_needed()
+    box = page.locator(".plot-box .u-over").bounding_box()
+    assert box is not None
+    cdp = tab.cdp()
+
+    def touch(kind: str, *places: float) -> None:
+        points = [
+            {"x": box["x"] + part * box["width"], "y": box["y"] + 60, "id": number}
+            for number, part in enumerate(places)
+        ]
+        cdp.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    touch("touchStart", 0.4, 0.6)
+    touch("touchMove", 0.3, 0.7)
+    touch("touchMove", 0.1, 0.9)
+    touch("touchEnd")
+    page.wait_for_url(lambda url: "until=" in url)
+    page.wait_for_selector(DRAWN)
+    span, until = (int(re.findall(rf"{key}=(\d+)", page.url)[0]) for key in ("span", "until"))
+    assert abs(span - 86_400 / 4) < 300
+    touch("touchStart", 0.25)
+    touch("touchMove", 0.5)
+    touch("touchMove", 0.75)
+    touch("touchEnd")
+    page.wait_for_url(lambda url: f"until={until}" not in url)
+    moved = int(re.findall(r"until=(\d+)", page.url)[0])
+    assert abs(until - moved - span / 2) < 300
+
+
+def test_alarms_of_a_device(tab: Tab, demo: Demo) -> None:
+    """The alarms of a device stand by their urgency."""
+    demo.world(mains__voltage=0)
+    wanted = {"ups1.mains-abnormal", "ups1.on-battery"}
+    eventually("the alarms", lambda: wanted <= demo.active())
+    page = opened(tab)
+    page.locator(".device-side .alarm").nth(1).wait_for()
+    found = page.locator(".device-side .alarm").evaluate_all(
+        "(all) => all.map((each) => each.dataset.severity)"
+    )
+    assert found == sorted(found)
+    assert set(found) == {"critical", "warning"}
+    demo.world(mains__voltage=220)
 
 
 def test_commands_ask_before_they_hurt(tab: Tab, demo: Demo) -> None:

@@ -104,6 +104,18 @@ def test_it_fits(tab: Tab, count: int) -> None:
     assert tab.overflow() <= 0
 
 
+def test_icons_and_batteries(tab: Tab) -> None:
+    """Each box has an icon and its whole title; a UPS shows what is left of its battery."""
+    page = tab.open("/")
+    page.wait_for_selector(".site-picture [data-device=ups2]")
+    boxes = page.locator(".site-picture .node")
+    assert page.locator(".site-picture .node > .icon[d^=M]").count() == boxes.count()
+    assert "…" not in "".join(page.locator(".site-picture .title").all_text_contents())
+    bars = page.locator(".site-picture .battery:not([hidden]) rect")
+    assert bars.count() == 2
+    eventually("a charge", lambda: 0 < float(bars.first.get_attribute("width") or 0) <= 16)
+
+
 def test_a_mains_failure(open_tab: Open, demo: Demo) -> None:
     """A failure of the mains is seen at once, with since when and the time left; nothing moves, no
     card stays green, a click acknowledges with the name, and the end is seen, too.

@@ -11,6 +11,7 @@ from twisted_gantry.ctl.client import ApiError
 from twisted_gantry.ctl.errors import Exit, Trouble, WrongUsage
 from twisted_gantry.ctl.output import NOTHING, Column, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.texts.phrases import detail_in
 from twisted_gantry.wire import local_api
 
 EXPIRES = 30.0  # the default of --expires in seconds: that of the gantry
@@ -163,7 +164,8 @@ def _show(session: Session, outcome: local_api.CommandAnswer, wish: dict[str, An
     line.stylize(result.style, 0, len(result.plain))
     lines = [line]
     if outcome.detail:
-        lines.append(Text(texts("outcome-detail", detail=plain(outcome.detail))))
+        detail = detail_in(texts.language, outcome.detail)
+        lines.append(Text(texts("outcome-detail", detail=plain(detail))))
     if outcome.value is not None:
         lines.append(Text(texts("outcome-value", value=scalar(texts, outcome.value))))
     lines.append(Text(texts("outcome-id", id=plain(outcome.id or wish["id"]))))

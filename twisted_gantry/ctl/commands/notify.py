@@ -7,6 +7,7 @@ from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
 from twisted_gantry.ctl.output import Column, plain, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.texts.phrases import detail_in
 from twisted_gantry.wire import local_api
 
 PATIENCE = 60.0  # seconds that a test may take: mail and programs are slow
@@ -75,5 +76,11 @@ def test(session: Session, name: str) -> int:
     elif done:
         session.show(texts("called", name=plain(name)))
     else:
-        session.show(texts("not-called", name=plain(name), reason=plain(tested.detail or "–")))
+        session.show(
+            texts(
+                "not-called",
+                name=plain(name),
+                reason=plain(detail_in(texts.language, tested.detail or "–")),
+            )
+        )
     return Exit.FINE if done else Exit.WRONG

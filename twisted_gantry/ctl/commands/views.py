@@ -12,6 +12,7 @@ from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, Row, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.ctl.texts.catalogue import Texts
+from twisted_gantry.texts.phrases import detail_in
 from twisted_gantry.wire import local_api
 
 
@@ -160,7 +161,10 @@ def audit(session: Session, limit: int | None) -> int:
         Column("detail", prose=True, under="arguments"),
     )
     rows = [
-        (e.at, e.who, e.target, e.command, e.args or None, word(texts, e.result), e.detail or None)
+        (
+            *(e.at, e.who, e.target, e.command, e.args or None, word(texts, e.result)),
+            detail_in(texts.language, e.detail or "") or None,
+        )
         for e in found
     ]
     session.show_rows(answer, columns, rows, texts("no-entries"))

@@ -39,13 +39,14 @@ def respond(request: IRequest, content: Any, status: int = 200) -> bytes:
 
 def respond_error(request: IRequest, error: HttpError) -> bytes:
     said = {"code": error.code, "message": error.message}
-    zh = error.message_zh or (_in_chinese(error.message) if _reads_chinese(request) else "")
+    zh = error.message_zh or (_in_chinese(error.message) if reads_chinese(request) else "")
     if zh:
         said["messageZh"] = zh
     return respond(request, {"error": said}, error.status)
 
 
-def _reads_chinese(request: IRequest) -> bool:
+def reads_chinese(request: IRequest) -> bool:
+    """Tell whether the client says that its reader reads Chinese (Accept-Language)."""
     headers: Any = request
     return b"zh" in (headers.getHeader(b"accept-language") or b"").lower()
 

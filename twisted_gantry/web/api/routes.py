@@ -27,6 +27,7 @@ from twisted_gantry.net.http.json import (
     HttpError,
     argument,
     handle_errors,
+    reads_chinese,
     refuse_foreign_origin,
     respond,
     respond_error,
@@ -214,7 +215,11 @@ class LocalApi:
             raise _confirm_needed(wish, asking)
         result = await self._site.door.run(wish)
         answer = shapes.CommandAnswer(
-            id=wish.id, result=result.result.value, detail=result.detail, value=result.value
+            id=wish.id,
+            result=result.result.value,
+            detail=result.detail,
+            detail_zh=views.detail_zh(result.detail, is_zh=reads_chinese(request)),
+            value=result.value,
         )
         return respond(request, answer)
 
@@ -228,7 +233,8 @@ class LocalApi:
     @app.route("/api/v1/audit", methods=["GET"])
     async def audit(self, request: Request) -> bytes:
         entries = await self._site.store.audit(_limit_of(request))
-        content = [views.audit_entry(each, self._time) for each in entries]
+        is_zh = reads_chinese(request)
+        content = [views.audit_entry(each, self._time, is_zh=is_zh) for each in entries]
         return respond(request, shapes.Audit(content))
 
     @app.route("/api/v1/outbox", methods=["GET"])

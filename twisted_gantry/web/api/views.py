@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, TypedDict, TypeVar
 
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from twisted.internet.defer import ensureDeferred, gatherResults
 from twisted.logger import Logger
 
@@ -18,6 +18,7 @@ from twisted_gantry.core.site import Site
 from twisted_gantry.core.status import Status
 from twisted_gantry.core.stored import AuditEntry, Ledger, Report
 from twisted_gantry.net.times import TimeText
+from twisted_gantry.texts.phrases import detail_in
 from twisted_gantry.wire import local_api as shapes
 from twisted_gantry.wire.causes import Fold, Graph
 from twisted_gantry.wire.secret import shown
@@ -227,10 +228,17 @@ def user(user: User) -> shapes.UserView:
     return shapes.UserView(person.name, person.role.value, *given)
 
 
-def audit_entry(e: AuditEntry, time: TimeText) -> shapes.AuditView:
+def audit_entry(e: AuditEntry, time: TimeText, *, is_zh: bool = False) -> shapes.AuditView:
     """Return an entry of the audit; the command door has masked its secrets."""
     at = time(e.at)
-    return shapes.AuditView(e.id, at, e.who, e.target, e.command, e.args, e.result, e.detail)
+    told = e.result, e.detail, detail_zh(e.detail, is_zh=is_zh)
+    return shapes.AuditView(e.id, at, e.who, e.target, e.command, e.args, *told)
+
+
+def detail_zh(detail: str, *, is_zh: bool) -> str | UnsetType:
+    """Return the Chinese of the detail of an outcome, for who reads it, and where there is any."""
+    zh = detail_in("zh", detail) if is_zh else detail
+    return UNSET if zh == detail else zh
 
 
 LONGEST_ANSWER = 1000  # characters of an answer that are shown

@@ -62,7 +62,7 @@ export function entries(app) {
       [each.target, ""].includes(chosen.value("target"))
       && [each.result, ""].includes(chosen.value("outcome"))
       && matches(chosen.value("find"),
-        [each.who, each.target, each.command, named(each.command), said(each.args), each.detail]));
+        [each.who, each.target, each.command, named(each.command), said(each.args), detailOf(each)]));
     list.fill(pages.cut(fits), (each) => each.id + each.at, build, fillEntry);
     write(list.nodes[1], all.length ? t.noneFits : text.noAudit);
     write(count, (all.length >= MOST ? `${t.newest(MOST)} · ` : "") + t.shownOf(fits.length, all.length));
@@ -78,11 +78,13 @@ export function entries(app) {
     write(what, `${entry.target} · ${word || entry.command}`);
     write(name, word ? entry.command : "");
     write(args, said(entry.args));
-    write(who, [clock(entry.at), person(entry.who), entry.detail].filter(Boolean).join(" · "));
+    write(who, [clock(entry.at), person(entry.who), detailOf(entry)].filter(Boolean).join(" · "));
   }
 
   return { nodes: [chosen.node, trouble, ...list.nodes, pages.more], count, load };
 }
+
+const detailOf = ({ detail, detailZh }) => inLanguage([detail, detailZh]);
 
 function build() {
   return parts(

@@ -158,10 +158,10 @@ export function commandPanel(app, words, device) {
     }
   }
 
-  function show(line, name, { result, detail, value }) {
+  function show(line, name, { result, detail, detailZh, value }) {
     line.dataset.outcome = result;
     const said = `${siteTime(Date.now())} ${name}: ${words.outcome[result] ?? result}`;
-    write(line.firstChild, detail ? `${said} — ${detail}` : said);
+    write(line.firstChild, detail ? `${said} — ${inLanguage([detail, detailZh])}` : said);
     if (value === null || value === undefined || value === "") return;
     const shown = typeof value === "object" ? JSON.stringify(value, null, 1) : String(value);
     const box = make("pre", "", shown);

@@ -7,6 +7,7 @@ import { duration, now as siteNow } from "./shared/format.js";
 import { inLanguage, text } from "./shared/language.js";
 import { flags, grid, past, stepFor } from "./past.js";
 import { COLOURS, columns, coloursOf, draw } from "./plot_draw.js";
+import { fingers } from "./plot_fingers.js";
 import { legend } from "./plot_legend.js";
 import { saveCsv, savePng } from "./plot_save.js";
 import { PLOT_TEXTS } from "./plot_texts.js";
@@ -276,30 +277,15 @@ export function plot(app, wanted, { span = DAY, until = null } = {}, changed = (
     event.preventDefault();
     act();
   });
-  // A finger, or the mouse with Shift, moves the time.
-  let held = null;
-  box.addEventListener("pointerdown", (event) => {
-    if (!drawn || !(event.pointerType === "touch" || event.shiftKey)) return;
-    held = { x: event.clientX, shown, width: drawn.over.clientWidth };
-    event.stopPropagation();
-  }, true);
-  box.addEventListener("mousedown", (event) => event.shiftKey && event.stopPropagation(), true);
-  const moved = (event) => (event.clientX - held.x) / held.width;
-  box.addEventListener("pointermove", (event) => {
-    if (held === null || !model) return;
-    const [since, until] = bounds();
-    const by = moved(event) * shown.span;
-    model = { ...model, since: since - by, until: until - by };
-    drawn.setScale("x", { min: model.since, max: model.until });
+  fingers(box, {
+    area: () => (model ? drawn?.over ?? null : null),
+    bounds,
+    shows: (since, until) => {
+      model = { ...model, since, until };
+      drawn.setScale("x", { min: since, max: until });
+    },
+    chosen: selected,
   });
-  const release = (event) => {
-    if (held === null) return;
-    const part = moved(event);
-    held = null;
-    if (Math.abs(part) > 0.01) move(-part);
-  };
-  box.addEventListener("pointerup", release);
-  box.addEventListener("pointercancel", release);
 
   // -- what changes around it
 

@@ -73,8 +73,8 @@ export function sitePicture() {
 function buildBox(box) {
   const { x, y, width, height, type, name } = box;
   const rows = Math.floor((height - 24) / 17);
-  const icon = draw("path", { d: iconOf(box), class: "icon", transform: `translate(${x + 12} ${y + 8})` });
-  const title = draw("text", { x: x + 34, y: y + 21, class: "title" });
+  const icon = draw("path", { d: iconOf(box), class: "icon", transform: `translate(${x + 11} ${y + 9}) scale(0.9)` });
+  const title = draw("text", { x: x + 30, y: y + 21, class: "title" });
   const bar = draw("rect", { x: 2, y: 2, height: 7 });
   const battery = draw("g", { class: "battery", transform: `translate(${x + width - 56} ${y + 11})` },
     draw("path", { d: BATTERY.outline }), bar);
@@ -96,7 +96,7 @@ function buildBox(box) {
 
 function fillBox(box, { title, words, state, spoken, charge = null }) {
   mark(box.node, "state", state);
-  const room = (box.width - (charge === null ? 58 : 92)) / 8.8;
+  const room = (box.width - (charge === null ? 54 : 88)) / 8.7;
   box.battery.toggleAttribute("hidden", charge === null);
   if (charge !== null) {
     const left = Math.min(100, Math.max(0, charge));
