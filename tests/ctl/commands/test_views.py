@@ -64,6 +64,7 @@ def test_status_of_trouble(ctl: Ctl, gantry: FakeGantry) -> None:
     ):
         assert shown in result.stdout
     assert gantry.seen[1].query == {"active": "1"}
+    assert "提示：ups1 离线" in ctl("--lang", "zh", "status").stdout
 
 
 @pytest.mark.parametrize(

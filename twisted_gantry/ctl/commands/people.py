@@ -9,7 +9,7 @@ from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.client import Answer
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command, Group
-from twisted_gantry.ctl.output import Column
+from twisted_gantry.ctl.output import Column, scalar
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
@@ -49,7 +49,7 @@ def _tell(session: Session, answer: Answer, key: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        until = alarm.shelved_until or ""
+        until = scalar(session.texts, alarm.shelved_until)
         session.show(session.texts(key, alarm=alarm.alarm, by=alarm.acked_by, until=until))
     return Exit.FINE
 
@@ -173,5 +173,6 @@ def _tell_maintenance(session: Session, answer: Answer, key: str) -> int:
     if session.json:
         session.show_json(answer.document)
     else:
-        session.show(session.texts(key, device=found.device, until=found.until or ""))
+        until = scalar(session.texts, found.until)
+        session.show(session.texts(key, device=found.device, until=until))
     return Exit.FINE

@@ -12,6 +12,7 @@ from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
 from twisted_gantry.ctl.output import Column, Row, plain, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
+from twisted_gantry.texts.phrases import detail_in
 from twisted_gantry.wire import local_api
 
 # The HTTP status of /healthz when something is wrong; the body has the reasons.
@@ -83,7 +84,10 @@ def _head(
         texts("version-line", version=version, at=started),
         Text(texts("health-line", status=said), style),
         *(Text("  " + texts("health-reason", reason=scalar(texts, r))) for r in health.reasons),
-        *(Text("  " + texts("health-note", note=scalar(texts, n))) for n in health.notes),
+        *(
+            Text("  " + texts("health-note", note=scalar(texts, detail_in(texts.language, n))))
+            for n in health.notes
+        ),
     ]
 
 

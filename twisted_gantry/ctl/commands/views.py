@@ -93,7 +93,7 @@ def _what_people_did(texts: Texts, alarm: local_api.AlarmView) -> Iterator[str]:
     if alarm.acked_by is not None:
         yield texts("alarm-acked", by=alarm.acked_by)
     if alarm.shelved_until is not None and alarm.cleared_at is None:
-        yield texts("alarm-shelved", until=alarm.shelved_until)
+        yield texts("alarm-shelved", until=scalar(texts, alarm.shelved_until))
     if alarm.state == "maintenance":
         yield texts("alarm-maintenance")
     if alarm.note:
