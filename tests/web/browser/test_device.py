@@ -149,14 +149,15 @@ def test_a_plot_by_fingers(open_tab: Open) -> None:
     page.wait_for_url(lambda url: "until=" in url)
     page.wait_for_selector(DRAWN)
     span, until = (int(re.findall(rf"{key}=(\d+)", page.url)[0]) for key in ("span", "until"))
-    assert abs(span - 86_400 / 4) < 300
+    # The time has a little more room where the numbers beside it become shorter.
+    assert 86_400 / 5 < span < 86_400 / 3
     touch("touchStart", 0.25)
     touch("touchMove", 0.5)
     touch("touchMove", 0.75)
     touch("touchEnd")
     page.wait_for_url(lambda url: f"until={until}" not in url)
     moved = int(re.findall(r"until=(\d+)", page.url)[0])
-    assert abs(until - moved - span / 2) < 300
+    assert 0.4 * span < until - moved < 0.6 * span
 
 
 def test_alarms_of_a_device(tab: Tab, demo: Demo) -> None:
