@@ -22,6 +22,7 @@ export function make(tag, className, ...children) {
 
 // Make the children of `parent` one for each item: kept by key, made by `build`, told by `fill`.
 export function sync(parent, items, key, build, fill) {
+  const held = document.activeElement;
   const wanted = new Set(items.map(key));
   const kept = new Map();
   for (const child of [...parent.children]) {
@@ -42,6 +43,8 @@ export function sync(parent, items, key, build, fill) {
     else parent.insertBefore(child, place);
     fill(child, item);
   }
+  // A node that moves loses the focus, and who goes by keyboard with it.
+  if (held !== document.activeElement && parent.contains(held)) held.focus({ preventScroll: true });
 }
 
 // Keep the descendants of `node` that have these classes as `node.parts`, by class.

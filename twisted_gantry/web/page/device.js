@@ -56,9 +56,9 @@ export function mount(root, { device: wanted }, app) {
     make("section", "", alarmsTitle, ...alarms.nodes));
   root.append(unknown, make("div", "device-columns",
     make("div", "device-main", head, place, points.node), side));
-  // Nothing moves when the commands come.
+  // Nothing moves when the commands and the interlocks come.
   hide(side, true);
-  commands.loaded.then(() => hide(side, false));
+  Promise.all([commands.loaded, locks.loaded]).then(() => hide(side, false));
 
   let drawing = null;
 

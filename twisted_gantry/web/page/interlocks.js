@@ -8,7 +8,7 @@ import { loader } from "./shared/loading.js";
 
 const PERIOD = 30_000;
 
-// Return `{node, fill(), close()}`; hidden where there is none.
+// Return `{node, loaded, fill(), close()}`; hidden where there is none.
 export function interlocks(app, words, device) {
   const list = make("ul", "interlocks");
   const node = make("section", "card", make("h2", "", words.interlocks), list);
@@ -47,5 +47,5 @@ export function interlocks(app, words, device) {
     () => {},
     PERIOD,
   );
-  return { node, fill, close: loading.stop };
+  return { node, loaded: loading.first, fill, close: loading.stop };
 }

@@ -21,6 +21,7 @@ export function commandForm(app) {
   const listed = choice.states.length > 0 || choice.q !== "";
   let methods = [];
   let previewed = null; // the body that was previewed
+  let picked = false; // whether a person chose to whom
 
   const to = select("to", t.to);
   const what = select("what", t.what);
@@ -54,11 +55,17 @@ export function commandForm(app) {
       ["all", `${text.total} (${known.gantries.size})`],
     ];
     if (to.input.options.length === options.length) return;
-    const kept = to.input.value;
+    const before = to.input.value;
     to.input.replaceChildren(...options.map(([value, word]) => new Option(word, value)));
-    to.input.value = kept || wanted();
+    to.input.value = picked ? before : wanted(); // what is wanted may come late
     if (!to.input.value) to.input.value = "one";
-    shape();
+    if (to.input.value !== before) aim();
+  }
+
+  function aim() {
+    hide(single.node, to.input.value !== "one");
+    single.input.required = to.input.value === "one";
+    stale();
   }
 
   function wanted() {
@@ -81,8 +88,6 @@ export function commandForm(app) {
   const method = () => methods[Number(what.input.value)];
 
   function shape() {
-    hide(single.node, to.input.value !== "one");
-    single.input.required = to.input.value === "one";
     const each = method();
     inputs.clear();
     fields.replaceChildren(...(each?.fields ?? []).map(({ name, required, choices }) => {
@@ -154,7 +159,9 @@ export function commandForm(app) {
     if (taken !== null) app.navigate(`/commands/${encodeURIComponent(taken.id)}`);
   });
   node.addEventListener("input", (event) => {
-    if (event.target === to.input || event.target === what.input) shape();
+    if (event.target === to.input || event.target === single.input) picked = true;
+    if (event.target === to.input) aim();
+    else if (event.target === what.input) shape();
     else stale();
   });
 

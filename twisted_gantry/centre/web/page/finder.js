@@ -3,12 +3,14 @@
 import { hide, make, mark, parts, sync, write } from "./shared/dom.js";
 import { text } from "./shared/language.js";
 import { address, navigate } from "./shared/router.js";
+import { subscribe } from "./shared/telling.js";
 import { matching, pathOf } from "./choice.js";
 import { stateOf } from "./states.js";
 import { gantryName } from "./words.js";
 
 const MOST = 12;
 let input = null;
+let unsubscribe = () => {};
 
 export function build(place) {
   input = make("input", "");
@@ -59,6 +61,9 @@ export function build(place) {
     if (!place.contains(event.relatedTarget)) hide(found, true);
   };
   place.onfocusin = fill;
+  unsubscribe();
+  // Gantries may come after the words that look for them.
+  unsubscribe = subscribe(() => place.contains(document.activeElement) && fill());
 }
 
 function row() {

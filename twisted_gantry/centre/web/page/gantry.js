@@ -24,7 +24,7 @@ let ends = [];
 export function mount(root, { gantry: id }, app) {
   const t = words(MANAGE);
   const part = { chip: make("span", "chip"), name: make("h2", "title"), when: make("p", "when"), care: make("p", "fine") };
-  const act = actions(app, id);
+  const act = actions(app, id, () => draw());
   const facts = Object.fromEntries(FACTS.map((each) => [each, make("dd")]));
   const list = make("dl", "facts", ...FACTS.map((each) => make("div", "", make("dt", "", t.fields[each]), facts[each])));
   const missing = make("p", "empty", t.noGantry(id));
@@ -88,7 +88,8 @@ export function unmount() {
   ends = [];
 }
 
-function actions(app, id) {
+// `changed()` is told when a maintenance began or ended.
+function actions(app, id, changed) {
   const t = words(MANAGE);
   const where = { gantry: id };
   let maintenance = null;
@@ -117,6 +118,7 @@ function actions(app, id) {
     const answer = await app.api.get("api/v1/maintenance", { quiet: true }).catch(() => null);
     if (answer === null || stopped) return;
     maintenance = answer.maintenance.find((each) => each.gantry === id) ?? null;
+    changed();
   }
 
   load();
