@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.tab import SHOTS, Tab
+from tests.browser.tab import PATIENCE, SHOTS, Tab
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 THREAD = ThreadPoolExecutor(1, "browser")
@@ -22,12 +22,16 @@ Open = Callable[..., Tab]
 """Opens a tab; takes what `Tab` takes behind its origin."""
 Figure = Callable[[str, float, str], None]
 
+expect.set_options(timeout=PATIENCE * 1000)
+
 
 def mark(items: list[pytest.Item], folder: Path) -> None:
     """Mark every test below a folder."""
     for item in items:
         if folder in item.path.parents:
             item.add_marker(pytest.mark.long)
+            # A busy machine is waited for; the limit of other tests would end the whole process.
+            item.add_marker(pytest.mark.timeout(900))
             item.add_marker(pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium"))
 
 

@@ -5,14 +5,26 @@ Problems are errors of the console and of the page, and requests to another orig
 
 import os
 import re
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, CDPSession, ConsoleMessage, Error, Page, Request
+from playwright.sync_api import (
+    Browser,
+    CDPSession,
+    ConsoleMessage,
+    Error,
+    Locator,
+    Page,
+    Request,
+)
 
 SHOTS = Path(os.environ.get("GANTRY_SHOTS", "build/browser"))
 """Where screenshots are kept."""
+PATIENCE = 60.0
+"""Seconds that a tab waits for anything: a busy machine is slow, and no failure."""
 _AXE = Axe()
 
 
@@ -28,7 +40,7 @@ class Tab:
         self._context = browser.new_context(
             viewport={"width": width, "height": height}, accept_downloads=True, **more
         )
-        self._context.set_default_timeout(20_000)
+        self._context.set_default_timeout(PATIENCE * 1000)
         self.page: Page = self._context.new_page()
         self.page.on("console", self._said)
         self.page.on("pageerror", self._failed)
@@ -59,6 +71,8 @@ class Tab:
         mark = "&" if "?" in path else "?"
         self.page.goto(f"{self.origin}{path}{mark}lang={language}")
         self.page.wait_for_selector("#link[data-state=online]")
+        # The module of a view may come later than the first answers.
+        self.page.locator("[data-view] :visible").first.wait_for()
         return self.page
 
     def until_view(self, view: str) -> None:
@@ -72,19 +86,29 @@ class Tab:
         """Return the selector of what a person presses."""
         return f"[data-action={name}]"
 
-    def headline(self) -> str:
-        """Return the sentence on top."""
-        return self.page.inner_text("[data-field=headline]")
+    @property
+    def headline(self) -> Locator:
+        """The sentence on top."""
+        return self.page.locator("[data-field=headline]")
+
+    def until(self, what: str, holds: Callable[[], object]) -> None:
+        """Wait until something holds that no expectation of Playwright's can say."""
+        end = time.monotonic() + PATIENCE
+        while not holds():
+            assert time.monotonic() < end, what
+            self.page.wait_for_timeout(50)
 
     def axe(self) -> None:
         """Fail on a violation of accessibility."""
         result = _AXE.run(self.page)
         assert result.violations_count == 0, result.generate_report()
 
-    def overflow(self) -> int:
-        """Return how many pixels of the page are beside the window."""
+    def until_fits(self, what: object) -> None:
+        """Wait until nothing of the page is beside the window: a picture is drawn anew for another
+        size.
+        """
         script = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        return int(self.page.evaluate(script))
+        self.until(f"{what} is wider", lambda: self.page.evaluate(script) <= 0)
 
     def size(self, width: int, height: int) -> None:
         """Change the size of the window."""
@@ -105,4 +129,5 @@ class Tab:
 
     def close(self) -> None:
         """Close it."""
+        self.page.unroute_all(behavior="ignoreErrors")
         self._context.close()

@@ -3,9 +3,11 @@ beside the window.
 """
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.tab import Tab
 from tests.centre.browser.conftest import Played
+from tests.centre.browser.province import PER_ROAD, ROADS
 
 SIZES = ((400, 800), (1400, 900), (3840, 2160))
 VIEWS = {
@@ -29,7 +31,8 @@ def open_view(tab: Tab, centre: Played, view: str, language: str = "en") -> None
     tab.open(VIEWS[view].format(dark=dark["id"]), language)
     name = "gantries" if view in ("tree", "wall", "map") else view
     tab.page.locator(f"[data-view={name}] :visible").first.wait_for()
-    tab.page.wait_for_timeout(400)
+    if name == "gantries":
+        expect(tab.page.locator(".matches")).to_contain_text(f"of {ROADS * PER_ROAD}")
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -38,13 +41,14 @@ def test_view(tab: Tab, centre: Played, view: str) -> None:
     open_view(tab, centre, view)
     page = tab.page
     for language in ("en", "zh-CN"):
-        assert page.get_attribute("html", "lang") == language
-        assert page.locator("[data-view]").count() == 1
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator("[data-view]")).to_have_count(1)
+        page.locator("[data-view] :visible").first.wait_for()
         if view != "wall" or language == "en":  # its 3,000 cells take seconds
             tab.axe()
         for width, height in SIZES if view in EACH_SIZE else SIZES[:2]:
             tab.size(width, height)
             tab.shot(f"centre-{view}-{language}-{width}")
-            assert tab.overflow() <= 0, (view, width)
+            tab.until_fits((view, width))
         tab.size(*SIZES[1])
         page.click(tab.action("language"))

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from tests.daemon.process import Daemon, TimedOut, free_port
+from tests.daemon.process import Daemon, TimedOut
 from twisted_gantry.twin.service import CONTROL
 
 # The ports of demo.toml, and the faces of the twin that listen there.
@@ -38,7 +39,7 @@ VIEWS = {
 OWN = {"callback": 9000, "remotecontrol": 3699, "monitor": 8082}
 
 
-def eventually(what: str, holds: Callable[[], Any], seconds: float = 30.0) -> Any:
+def eventually(what: str, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
     """Return the first true result of `holds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -53,7 +54,8 @@ class Demo:
 
     def __init__(self, folder: Path, more: str = "") -> None:
         self.folder = folder
-        own = {name: free_port() for name in (*OWN, "web")}
+        self._kept = {name: _keep_port() for name in (*OWN, "web")}
+        own = {name: int(kept.getsockname()[1]) for name, kept in self._kept.items()}
         monitor = f"http://127.0.0.1:{own['monitor']}/monitor.do"
         self._twin = subprocess.Popen(
             [sys.executable, "-m", "tests.web.browser.twin", monitor], stdout=subprocess.PIPE
@@ -94,6 +96,10 @@ class Demo:
         """Post to the local API."""
         return _ask("POST", f"{self.url}/api/v1/{path}", content)
 
+    def delete(self, path: str) -> Any:
+        """Delete by the local API."""
+        return _ask("DELETE", f"{self.url}/api/v1/{path}")
+
     def world(self, **changes: Any) -> None:
         """Change the physical world; `__` in a name stands for a dot."""
         named = {name.replace("__", "."): value for name, value in changes.items()}
@@ -105,7 +111,7 @@ class Demo:
         _ask(method, f"{self.control}/faults/{face}", settings)
 
     def active(self) -> set[str]:
-        """Return the names of the active alarms."""
+        """Return the names of the active alarms; none while there is no answer."""
         found = self.get("alarms?active=1") or {"alarms": []}
         return {each["alarm"] for each in found["alarms"]}
 
@@ -125,16 +131,22 @@ class Demo:
         return datetime.fromisoformat(at).timestamp()
 
     def until_quiet(self) -> None:
-        """Wait until everything is online and no alarm of a device is active."""
+        """Wait until everything is online, no alarm is active, nobody works there, and no battery
+        is tested.
+        """
 
         def quiet() -> bool:
-            site = self.get("site")
-            if site is None:
+            paths = ("site", "alarms?active=1", "maintenance", "points?prefix=ups")
+            answers = [self.get(path) for path in paths]
+            if None in answers:
                 return False
+            site, alarms, muted, points = answers
             states = {each["state"] for each in (*site["devices"], *site["uplinks"])}
-            return states == {"online"} and not self.active()
+            lines = {e["value"] for e in points["points"] if e["point"].endswith(".state")}
+            well = states == {"online"} and lines == {"line"}
+            return well and not alarms["alarms"] and not muted["maintenance"]
 
-        eventually("a site that is well", quiet, 60.0)
+        eventually("a site that is well", quiet, 300.0)
 
     def close(self) -> None:
         """End both processes."""
@@ -144,15 +156,28 @@ class Demo:
         self._twin.wait()
         assert self._twin.stdout is not None
         self._twin.stdout.close()
+        for kept in self._kept.values():
+            kept.close()
+
+
+def _keep_port() -> socket.socket:
+    """Keep a port of loopback for a server to come: no other program gets it, also while the
+    server is down.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 def _ask(method: str, url: str, content: Any = None) -> Any:
     body = None if content is None else json.dumps(content).encode()
     headers = {"Content-Type": "application/json"}
     try:
-        with urlopen(Request(url, body, headers, method=method), timeout=10) as answer:
+        with urlopen(Request(url, body, headers, method=method), timeout=30) as answer:
             return json.load(answer)
     except HTTPError as error:
-        return json.load(error)
+        with error:
+            return json.load(error)
     except (URLError, OSError):
         return None

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, Route
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.harness import Figure, Open
 from tests.browser.tab import Tab
@@ -65,8 +65,7 @@ def test_a_plot_is_drawn_unasked(tab: Tab) -> None:
     """A device shows its day at once, on a canvas that is not blank; nothing moves meanwhile."""
     page = opened(tab)
     assert page.evaluate(COLOURS) > 10
-    plotted = page.get_attribute("[data-plot]", "data-plot") or ""
-    assert "ups1.state" in plotted
+    page.wait_for_selector("[data-plot~='ups1.state']")
     assert page.evaluate(SHIFTS) < 0.01
     page.click("li[data-key='ups1.temperature'] input")
     page.wait_for_selector("[data-plot~='ups1.temperature']")
@@ -86,7 +85,7 @@ def test_a_year_of_four_points(tab: Tab, tmp_path: Path, figure: Figure) -> None
         page.evaluate(CLICKED_TO_DRAWN, 86_400)
     figure("a year of four points, from the click to drawn", min(times), "ms")
     page.evaluate(CLICKED_TO_DRAWN, YEAR)
-    assert f"span={YEAR}" in page.url
+    page.wait_for_url(f"**span={YEAR}*")
     with page.expect_download() as saved:
         page.get_by_role("button", name="CSV").click()
     saved.value.save_as(tmp_path / "seen.csv")
@@ -111,19 +110,16 @@ def test_a_plot_by_keyboard(tab: Tab) -> None:
     page.focus(".plot-box")
     page.keyboard.press("Home")
     page.keyboard.press("PageDown")
-    said = page.inner_text(".plot [role=status]")
-    assert re.search(r"Load R · ups1\.load_r \d+\S* %", said), said
-    whole = page.url
+    said = page.locator(".plot [role=status]")
+    expect(said).to_have_text(re.compile(r"Load R · ups1\.load_r \d+\S* %"))
     page.keyboard.press("+")
+    page.wait_for_url(f"**span={YEAR // 2}*")
     page.wait_for_selector(DRAWN)
-    span = int(re.findall(r"span=(\d+)", page.url)[0])
-    assert span == YEAR // 2
-    assert page.url != whole
     page.keyboard.press("Shift+ArrowLeft")
+    page.wait_for_url("**until=*")
     page.wait_for_selector(DRAWN)
     page.keyboard.press("Escape")
-    page.wait_for_url(lambda url: "until=" not in url)
-    assert "span=86400" in page.url
+    page.wait_for_url(lambda url: "until=" not in url and "span=86400" in url)
 
 
 def test_a_plot_by_fingers(open_tab: Open) -> None:
@@ -180,25 +176,29 @@ def test_commands_ask_before_they_hurt(tab: Tab, demo: Demo) -> None:
     page = opened(tab, language="zh")
     page.click("[data-command=BZOFF]")
     page.wait_for_selector(".outcomes [data-outcome=done]")
-    assert page.locator("[data-action=confirm]").count() == 0
-    assert page.is_disabled("[data-command=SOFF]")
-    assert "allow_off" in page.inner_text(".commands")
-    before = demo.get("audit")["entries"]
+    expect(page.locator("[data-action=confirm]")).to_have_count(0)
+    expect(page.locator("[data-command=SOFF]")).to_be_disabled()
+    expect(page.locator(".commands")).to_contain_text("allow_off")
+
+    def tests() -> int:
+        return [each["command"] for each in demo.get("audit")["entries"]].count("T")
+
+    before = tests()
     page.click("[data-command=T]")
-    assert "电池有故障时门架断电" in page.inner_text("dialog")
+    expect(page.locator("dialog")).to_contain_text("电池有故障时门架断电")
     tab.axe()
     page.click("[data-action=cancel]")
     page.wait_for_selector("dialog", state="detached")
-    assert demo.get("audit")["entries"] == before
+    assert tests() == before
     page.click("[data-command=T]")
     page.click("[data-action=confirm]")
-    page.wait_for_selector("[data-field=battery-test][data-state=running] progress")
-    assert "电池测试已进行" in page.inner_text("[data-field=battery-test]")
-    assert demo.get("audit")["entries"][0]["command"] == "T"
-    row = page.inner_text("li[data-key='ups1.fault_voltage']")
-    assert "0 V" in row
-    assert "读数有效" in row
-    assert "正常" not in row
+    course = page.locator("[data-field=battery-test][data-state=running]:has(progress:visible)")
+    expect(course).to_contain_text("电池测试已进行")
+    assert tests() == before + 1
+    row = page.locator("li[data-key='ups1.fault_voltage']")
+    expect(row).to_contain_text("0 V")
+    expect(row).to_contain_text("读数有效")
+    expect(row).not_to_contain_text("正常")
 
 
 def test_arguments_as_the_api_says(tab: Tab, demo: Demo) -> None:
@@ -228,9 +228,8 @@ def test_diagnosis_and_interlocks(tab: Tab) -> None:
     page.wait_for_selector(".steps [data-outcome=ok]")
     page.wait_for_selector("[data-action=diagnose]:enabled")
     page.wait_for_selector(".interlocks li")
-    said = page.inner_text(".interlocks")
-    assert "ups1.temperature > 95" in said
-    assert "at rest" in said
+    expect(page.locator(".interlocks")).to_contain_text("ups1.temperature > 95")
+    expect(page.locator(".interlocks")).to_contain_text("at rest")
     tab.axe()
 
 
@@ -242,8 +241,9 @@ def test_a_viewer_sees_no_commands(tab: Tab) -> None:
 
     tab.page.route("**/api/v1/whoami", viewer)
     page = opened(tab)
-    assert page.locator("[data-command]").count() == 0
-    assert not page.is_visible("[data-action=diagnose]")
+    expect(page.locator(".commands:visible")).to_contain_text("Commands are for operators.")
+    expect(page.locator("[data-command]")).to_have_count(0)
+    expect(page.locator("[data-action=diagnose]")).to_be_hidden()
 
 
 def test_why_it_is_offline(tab: Tab, demo: Demo) -> None:
@@ -264,7 +264,8 @@ def test_why_it_is_offline(tab: Tab, demo: Demo) -> None:
     tab.page.route("**/api/v1/stream", lambda route: route.abort())
     tab.allow("stream|ERR_FAILED")
     page = opened(tab, language="zh")
-    head = page.inner_text(".device-head")
-    assert re.search(r"最近错误（[^）]*\d\d:\d\d:\d\d[^）]*）：连接被拒绝", head), head
-    assert "处理建议：核对端口号" in head
+    head = page.locator(".device-head")
+    told = re.compile(r"最近错误（[^）]*\d\d:\d\d:\d\d[^）]*）：连接被拒绝")
+    expect(head).to_contain_text(told)
+    expect(head).to_contain_text("处理建议：核对端口号")
     assert eventually("the site", lambda: demo.get("site"))

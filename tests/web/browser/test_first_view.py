@@ -36,6 +36,7 @@ def test_nothing_moves(tab: Tab, demo: Demo, figure: Figure) -> None:
                 demo.world(mains__voltage=0)
                 tab.page.wait_for_selector(".active > [data-alarm]")
                 eventually("all of its alarms", lambda: demo.active() >= _LAST)
+                tab.page.locator(".cause .acked", has_text="told to demo").first.wait_for()
             tab.page.wait_for_timeout(1500)
             worst = max(worst, shifted := tab.page.evaluate("window.shifted"))
             # A chip whose word grows to the left counts as 0.00003; what is new must have room.
