@@ -389,11 +389,14 @@ def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, Any]:
     return (structs[0], None) if len(structs) == 1 and is_one else (None, None)
 
 
+_EMPTY = '""'  # how an empty text is shown
+
+
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
     text = str(error).replace("`", "")
     choices = sorted(_choices(kind))
     if choices and text.startswith("Invalid enum value"):
-        return f"must be one of {', '.join(choices)}"
+        return f"must be one of {', '.join(each or _EMPTY for each in choices)}"
     return f"{text[:1].lower()}{text[1:]}"
 
 

@@ -71,7 +71,9 @@ class Role:
         if shape.is_array:
             row = row if dot else "1"
         if (dot and not shape.is_array) or (shape.is_array and not _ROW.fullmatch(row)):
-            raise WrongRole(f"is {group}.<field>{' or a row between' if shape.is_array else ''}")
+            if shape.is_array:
+                raise WrongRole(f"must be {group}.<field>, or {group}.<row>.<field>")
+            raise WrongRole(f"must be {group}.<field>")
         fields = [each.name for each in shape.fields]
         more = tuple(_MORE_PHASES) if group == "elec" else ()
         flags = _FLAGS.get(group, ())
