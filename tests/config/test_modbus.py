@@ -89,6 +89,25 @@ coil = 2
 """
 
 
+@pytest.mark.parametrize(
+    ("alarm", "told"),
+    [
+        ("ups1.mains-abnormal", []),
+        ("ups1.offline", []),
+        ("etc.set-aside", []),
+        ("ups1.mains-abnorml", ["ups1 has no alarm 'mains-abnorml'"]),
+    ],
+)
+def test_a_bit_of_an_alarm_that_a_device_never_has(
+    tmp_path: Path, alarm: str, told: list[str]
+) -> None:
+    """Such a bit would be off for good: the SCADA would miss the alarm that was meant."""
+    (tmp_path / "map.toml").write_text(f'[[bit]]\nalarm = "{alarm}"\nbit = 0\n')
+    site = tmp_path / "site.toml"
+    site.write_text(f'{SITE}[bridge.modbus]\nmap = "map.toml"\n')
+    assert [each.message for each in check_file(site)] == told
+
+
 def test_every_mistake_of_a_map_has_its_place(tmp_path: Path) -> None:
     """Unknown points and commands, overlaps, and what Modbus cannot reach, with file and line."""
     (tmp_path / "map.toml").write_text(MAP)

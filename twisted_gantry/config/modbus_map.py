@@ -21,7 +21,7 @@ def read_map(document: Document, key: Place, path: Path, devices: Devices) -> Ma
     try:
         text = read_text(path)
     except OSError as error:
-        document.wrong(key, f"{path}: {error.strerror}")
+        document.wrong(key, f"the file {path} cannot be read: {error.strerror}")
         return None
     except UnicodeDecodeError:
         document.wrong(key, f"{path} is not UTF-8")
@@ -35,11 +35,22 @@ def read_map(document: Document, key: Place, path: Path, devices: Devices) -> Ma
                 point = table.get("point")
                 if isinstance(point, str) and (wrong := devices.wrong_point(point)):
                     own.wrong((name, at, "point"), wrong)
+        for at, bit in enumerate(given.bit if given is not None else ()):
+            if wrong := _wrong_alarm(bit.alarm, devices):
+                own.wrong(("bit", at, "alarm"), wrong)
         for at, command in enumerate(given.command if given is not None else ()):
             if wrong := _wrong_command(command, devices):
                 own.wrong(("command", at, "command"), wrong)
     document.problems += own.problems
     return given
+
+
+def _wrong_alarm(alarm: str, devices: Devices) -> str:
+    """Say that a device has no such alarm; what other sources raise is not known here."""
+    name, _, rest = alarm.partition(".")
+    device = devices.built.get(name)
+    known = {"offline", *(rule.name for rule in device.rules)} if device is not None else set()
+    return f"{name} has no alarm {rest!r}" if known and alarm.split(".")[-1] not in known else ""
 
 
 def _wrong_command(given: MapCommand, devices: Devices) -> str:

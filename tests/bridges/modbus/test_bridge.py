@@ -336,6 +336,7 @@ OWN = {
     "bit": [{"point": "ups1.low", "bit": 7}, {"point": "ups1.low", "bit": 8, "good": True}],
     "command": [{"target": "ups1", "command": "feed", "register": 300, "type": "s16"}],
 }
+LISTED = {"target": "ups1", "command": "feed", "register": 0}
 
 
 def test_an_own_map(rigs: Any) -> None:
@@ -352,6 +353,12 @@ def test_an_own_map(rigs: Any) -> None:
     assert rig.device.done == [("feed", {"amps": -1})]
     assert rig.ask(wire.read(3, 0, 1)).exception_code == 2
     assert [row.register for row in rig.bridge.registers().registers[:2]] == [100, 102]
+
+
+def test_a_command_at_register_0_is_listed_with_its_type(rigs: Any) -> None:
+    rig = rigs(writes=True, own=msgspec.convert({"command": [LISTED]}, MapFile))
+    [row] = rig.bridge.registers().commands
+    assert (row.register, row.type) == (0, "f32")
 
 
 def test_pipelined_requests_are_answered_in_turns(rigs: Any) -> None:

@@ -86,7 +86,7 @@ class OwnMap:
                 each.command,
                 each.coil,
                 each.register,
-                each.type if each.register else "",
+                each.type if each.register is not None else "",
             )
             for each in (self._given.command if self._writes else ())
         ]
