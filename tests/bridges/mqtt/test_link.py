@@ -239,7 +239,7 @@ def flood(taken: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("serve", "why"),
     [
-        (garbage, "127.0.0.1|does not speak|closed"),
+        (garbage, "does not speak"),
         (silence, "no answer within"),
         (closing, "closed the connection"),
         (odd_connack, "does not speak|closed"),

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from cryptography import x509
 from paho.mqtt.client import Client, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -30,6 +30,7 @@ from twisted_gantry.bridges.mqtt.commands import Message
 from twisted_gantry.bridges.mqtt.reasons import (
     CLOSED,
     FLOODED,
+    FOREIGN,
     Ending,
     loss,
     not_connected,
@@ -270,12 +271,17 @@ class Link:
                 self._reader.recv(64)
             self._woken = False
             if pending or number in ready:
-                client.loop_read()
+                self._read(client)
             if self._let_in:
                 self._send(client)
             if client.want_write():
                 client.loop_write()
             client.loop_misc()
+
+    def _read(self, client: Client) -> None:
+        """Read once. paho ends a connection with bytes that are no MQTT as one that was closed."""
+        if client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+            self._ending = Ending(FOREIGN, was_online=self._let_in)
 
     def _said_goodbye(self, client: Client, since: float) -> bool:
         """Disconnect when nothing is under way any more; returns whether that was said."""
