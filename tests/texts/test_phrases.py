@@ -71,8 +71,8 @@ def texts_in(tree: ast.AST) -> Iterator[str]:
 
 
 def problem_texts() -> set[str]:
-    """Return what checks of the configuration say: two rooms, and functions that name a wrong, and errors that
-    these pass on.
+    """Return what checks of the configuration say: two rooms, functions that name a wrong, and the
+    errors that these pass on.
     """
     found: set[str] = set()
     for module in MODULES:
