@@ -279,8 +279,11 @@ class Link:
             client.loop_misc()
 
     def _read(self, client: Client) -> None:
-        """Read once. paho ends a connection with bytes that are no MQTT as one that was closed."""
-        if client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL:
+        """Read once. paho ends a connection with bytes that are no MQTT as one that was closed; it
+        calls the refusal of a CONNACK an error of the protocol, too.
+        """
+        foreign = client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL
+        if foreign and (self._ending is None or self._ending.reason is CLOSED):
             self._ending = Ending(FOREIGN, was_online=self._let_in)
 
     def _said_goodbye(self, client: Client, since: float) -> bool:
