@@ -20,6 +20,11 @@ settings.register_profile("suite", max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=400, deadline=None)
 settings.load_profile("suite")
 
+# Every peer is on this computer: clients that are not ours would ask the proxy for it.
+for _name in ("http_proxy", "https_proxy", "all_proxy"):
+    os.environ.pop(_name, None)
+    os.environ.pop(_name.upper(), None)
+
 TURNS = 50
 """Turns of the reactor, 10 ms each, that the end of a connection may take on a busy computer."""
 
