@@ -185,3 +185,49 @@ async def test_a_wrong_key_is_refused(centres: Any) -> None:
     assert again.process.wait(20) != 0
     assert "is not the key that sealed the codes" in again.text
     assert "Traceback" not in again.text
+
+
+@pytest.mark.long
+async def test_processes_wait_for_a_database_that_is_down(centres: Any) -> None:
+    """A front and a worker that start before PostgreSQL say so and go on by themselves; a database
+    that is not there ends the start with a line.
+    """
+    from twisted.internet import reactor
+
+    cluster = postgres.Cluster(port=free_port())
+    cluster.init()
+    try:
+        words = ("--store", cluster.url())
+        worker = centres("worker", "", "--role", "worker", *words)
+        worker.start()
+        await until(reactor, "the trouble", lambda: "Nothing is stored: " in worker.daemon.text)
+        front = centres("front", "", "--role", "front", *words)
+        front.data.mkdir()
+        (front.data / "centre.key").write_bytes((worker.data / "centre.key").read_bytes())
+        front.start()
+
+        async def answers() -> Any:
+            return await upload(front, 1_700_000_000, [{"id": "1"}])
+
+        assert await until(reactor, "an answer", answers) == "1008"
+        assert (await worker.client.get(worker.url("overview")))["error"]["code"] == "store-failed"
+        cluster.start()
+
+        async def works() -> bool:
+            return "gantries" in (await worker.get("overview") or {})
+
+        await until(reactor, "the worker", works)
+        await worker.send("PUT", f"gantries/{GANTRY}", MADE)
+
+        async def taken() -> bool:
+            return bool(await answers() == "1000")
+
+        await until(reactor, "an upload", taken)
+        wrong = centres("wrong", "", "--role", "worker", "--store", cluster.url("nowhere"))
+        assert wrong.start().process.wait(20) != 0
+        assert "gantry-centre: the database cannot be opened" in wrong.daemon.text
+        for each in (front, worker):
+            assert each.daemon.end()
+            assert "Traceback" not in each.daemon.text, each.daemon.text
+    finally:
+        cluster.destroy()
