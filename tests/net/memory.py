@@ -52,10 +52,14 @@ class Connection:
 
 
 class Server:
-    def __init__(self, resource: Resource, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self, resource: Resource, limits: Limits = LIMITS, *, short_bodies: bool = False
+    ) -> None:
         self.clock = Clock()
         self.counts: Counter[str] = Counter()
-        self.factory = bounded_site(resource, self.clock, limits, self.counts)
+        self.factory = bounded_site(
+            resource, self.clock, limits, self.counts, short_bodies=short_bodies
+        )
 
     def connect(self, host: str = "192.0.2.1") -> Connection:
         connection = self.knock(IPv4Address("TCP", host, 1))

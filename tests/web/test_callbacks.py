@@ -224,10 +224,27 @@ def test_a_receiver_that_raises_is_our_fault_and_is_said_once(
     logged_failures.clear()
 
 
+def test_a_result_with_a_length_that_is_too_great_is_taken(bench: Bench) -> None:
+    """A card may count wrong; it waits for its answer then, or closes its side."""
+    bench.register("http://10.0.0.1:9000/post", b"12345678")
+    head = b"POST /post HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % (len(RESULT) + 7)
+    factory: Any = bench.site
+    for closes in (True, False):
+        card = Connection(factory.buildProtocol(IPv4Address("TCP", CARD, 1)))
+        card.send(head + RESULT)
+        card.half_close() if closes else bench.clock.advance(module.LIMITS.deadline)
+        bench.clock.advance(0)
+        assert (card.statuses(), card.closes()) == ([200], True)
+        card.leave()
+    assert len(bench.taken) == 2
+
+
 def test_connections_are_bounded_and_slow_ones_end(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who drips a body is cut after the deadline; over the bound the silent one goes."""
+    """Who drips a body is answered as for no result, and cut, after the deadline; over the bound
+    the silent one goes.
+    """
     monkeypatch.setattr(module, "LIMITS", Limits(deadline=10.0, connections=2))
     factory: Any = bench.host.site()
     silent = Connection(factory.buildProtocol(None))
@@ -240,8 +257,10 @@ def test_connections_are_bounded_and_slow_ones_end(
         bench.clock.advance(1)
         for connection in slow:
             connection.send(b" ") if not connection.closes() else None
-    assert [connection.statuses() for connection in slow] == [[408], [408]]
-    assert bench.counts["timeout"] == 2
+    bench.clock.advance(0)
+    assert [connection.statuses() for connection in slow] == [[400], [400]]
+    assert all(connection.closes() for connection in slow)
+    assert (bench.counts["short"], bench.counts["malformed"]) == (2, 2)
     for connection in slow:
         connection.leave()
     assert bench.clock.getDelayedCalls() == []

@@ -131,6 +131,7 @@ class CallbackHost:
             self.counts,
             crowded=crowded,
             is_known=self._is_source,
+            short_bodies=True,  # a card may count wrong; what is no result is told as such
         )
 
     def _is_source(self, host: str) -> bool:

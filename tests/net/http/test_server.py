@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from tests.net.memory import GET, Connection, Server
+from tests.net.memory import GET, LIMITS, Connection, Server
 from twisted_gantry.net.http.server import LAST_WORDS_S, Limits, bounded_site
 
 
@@ -435,6 +435,42 @@ def test_half_a_request_of_a_client_that_closes_its_side_is_dropped() -> None:
     server.clock.advance(LAST_WORDS_S)
     assert client.aborted
     assert server.left_by(client)["unfinished"] == 1
+
+
+@pytest.mark.parametrize("closes", [True, False], ids=["closes", "waits"])
+def test_a_body_that_ends_short_is_taken_where_that_is_wanted(closes: bool) -> None:
+    """A peer that counts wrong, and then closes its side or waits for its answer, has one."""
+    resource = Counted()
+    server = Server(resource, short_bodies=True)
+    client = server.connect()
+    client.send(post(b"{}", 9))
+    if closes:
+        client.half_close()
+    else:
+        server.clock.advance(LIMITS.deadline)
+    server.clock.advance(0)
+    assert resource.bodies == [b"{}"]
+    assert (client.statuses(), client.closes()) == ([200], True)
+    assert server.left_by(client) == {"connections": 1, "requests": 1, "short": 1}
+
+
+@pytest.mark.parametrize("sent", [post(b"", 9), chunked(b"x"), GET[:10]])
+def test_what_is_no_short_body_is_dropped_as_ever(sent: bytes) -> None:
+    """Nothing came of the body, its length was not stated, or its headers are not whole."""
+    resource = Counted()
+    server = Server(resource, short_bodies=True)
+    client = server.connect()
+    client.send(sent)
+    client.half_close()
+    assert (resource.bodies, client.statuses(), client.closes()) == ([], [], True)
+    server.clock.advance(LAST_WORDS_S)
+    assert server.left_by(client)["unfinished"] == 1
+    slow = server.connect()
+    slow.send(sent)
+    server.clock.advance(LIMITS.deadline)
+    assert slow.statuses() == [408]
+    server.clock.advance(LAST_WORDS_S)
+    server.left_by(slow)
 
 
 async def test_a_half_closed_socket_is_answered() -> None:

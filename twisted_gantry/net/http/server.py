@@ -79,6 +79,7 @@ class _BoundedRequest(Request):
     limits: Limits
     counts: Counter[str]
     held: _Held
+    short_bodies = False
     _got = 0
     _refused = False
 
@@ -88,6 +89,17 @@ class _BoundedRequest(Request):
         super().gotLength(0)  # type: ignore[no-untyped-call]
         if length is not None and length > self.limits.body:
             self._refuse("too-large", b"413 Request Entity Too Large")
+        elif length and self.short_bodies:
+            self._tell(lambda guard: guard.body_begins(self))
+
+    def end_short(self) -> bool:
+        """Take the body as it came, though more was stated. Returns whether anything came."""
+        if self._refused or not self._got:
+            return False
+        self.counts["short"] += 1
+        channel: Any = self.channel
+        channel.allContentReceived()
+        return True
 
     def handleContentChunk(self, data: bytes) -> None:
         if self._refused:
@@ -163,6 +175,7 @@ class _Guard(ProtocolWrapper):
     _slices: Slices | None = None
     _receiving = _closing = _is_last = False
     endless = False  # whether the answer under way has no end
+    _body: _BoundedRequest | None = None  # the request whose body comes, where it may end short
 
     def makeConnection(self, transport: object) -> None:
         self.slot.close = self.abortConnection
@@ -195,8 +208,12 @@ class _Guard(ProtocolWrapper):
         self.slot.flooded()
         self.abortConnection()
 
+    def body_begins(self, request: _BoundedRequest) -> None:
+        self._body = request
+
     def request_complete(self) -> None:
         self._receiving, self.slot.answering = False, True
+        self._body = None
         self.slot.reached(Progress.WHOLE)
         self._deadline.cancel()
 
@@ -214,6 +231,7 @@ class _Guard(ProtocolWrapper):
     def readConnectionLost(self) -> None:  # noqa: N802
         """Close once all requests that are whole have been answered: nothing more comes."""
         self._is_last = True
+        self._end_short()
         if self.endless:
             self.abortConnection()
         elif not self._closing:
@@ -241,7 +259,14 @@ class _Guard(ProtocolWrapper):
     def _begin(self) -> None:
         self._deadline.start(self.factory.limits.deadline)
 
+    def _end_short(self) -> bool:
+        return self._body is not None and self._body.end_short()
+
     def _time_out(self) -> None:
+        if self._body is not None:
+            self._is_last = True
+        if self._end_short():
+            return
         if self._receiving:
             self.factory.counts["timeout"] += 1
             self.write(_last_words(b"408 Request Timeout"))  # type: ignore[no-untyped-call]
@@ -357,12 +382,14 @@ def bounded_site(
     crowded: Callable[[str], object] = lambda address: None,
     is_known: Callable[[str], bool] = lambda host: False,
     raw_blanks: bool = False,
+    short_bodies: bool = False,
 ) -> IProtocolFactory:
     """Return a factory that serves `resource` within `limits` to the `allowed` clients. The body of
     a form is not parsed: `request.args` are those of the query alone. `counts` gains `requests`,
     `too-large`, `crowded`, `timeout`, `unfinished`, `not-reading`, and what `Slots` counts.
     `crowded(address)` and `is_known(host)` are called as by `Slots`. With `raw_blanks` a target may
-    have blanks, which are taken for `%20`.
+    have blanks, which are taken for `%20`. With `short_bodies` a body that has fewer bytes than its
+    Content-Length is taken as it came, once the peer closes or says nothing more; counts `short`.
     """
     slots = Slots(
         reactor,
@@ -375,7 +402,7 @@ def bounded_site(
         crowded=crowded,
         is_known=is_known,
     )
-    shared = {"limits": limits, "counts": counts, "held": _Held()}
+    shared = {"limits": limits, "counts": counts, "held": _Held(), "short_bodies": short_bodies}
     quiet: Any = _QuietSite  # its __init__ has no annotations
     site = quiet(
         resource,
