@@ -31,7 +31,6 @@ from twisted_gantry.centre.fronts.cloud import CloudFront, CloudLimits
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.store import registry as stored
-from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.centre.store.opening import SQLITE, engine_of, open_store
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
@@ -39,6 +38,7 @@ from twisted_gantry.net import interpreter
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.lean_loop import make_lean
 from twisted_gantry.net.open_files import open_files
+from twisted_gantry.testing.centre_store import open_memory
 from twisted_gantry.wire.secret import Secret
 
 DEVICES, SESSIONS = 100, 15_000

@@ -24,12 +24,12 @@ from twisted_gantry.centre.model import GantryState
 from twisted_gantry.centre.store import alarm_views, incidents, views
 from twisted_gantry.centre.store.days import DAY, day_of, make, table_of
 from twisted_gantry.centre.store.engine import Engine
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.packing import packed
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.report_pages import reports_of
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sqlite import SqliteEngine
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 GANTRIES, DAYS, A_DAY = 3000, 90, 576

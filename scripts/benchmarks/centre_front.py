@@ -19,14 +19,13 @@ from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import MonitorSettings
 from twisted_gantry.centre.store import registry as stored
 from twisted_gantry.centre.store.engine import Engine
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.opening import engine_of, open_store
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
-from twisted_gantry.centre.store.sqlite import MemoryEngine
 from twisted_gantry.net import interpreter
 from twisted_gantry.net.clock import make_monotonic
 from twisted_gantry.net.lean_loop import make_lean
+from twisted_gantry.testing.centre_store import InlineStore, MemoryEngine
 from twisted_gantry.wire.secret import Secret
 
 

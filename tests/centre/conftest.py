@@ -6,9 +6,9 @@ import pytest
 
 from tests.centre import postgres
 from tests.centre.scratch import Scratch
-from twisted_gantry.centre.store.inline import InlineStore, open_memory
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore, open_memory
 from twisted_gantry.testing.clock import ManualClock
 
 

@@ -4,7 +4,7 @@ each test.
 
 from tests.support import fired
 from twisted_gantry.centre.interfaces import Job, Session
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 class _Enough(Exception):

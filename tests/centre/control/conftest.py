@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.centre.control.rig import CentreRig
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 

@@ -17,10 +17,10 @@ from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import registry
 from twisted_gantry.centre.store.commands import CommandSeen, OrderSeen
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.centre.workers.commands import CommandSender
 from twisted_gantry.net.http.client import BoundedClient
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.etc.envelope import EtcCode, answer
 from twisted_gantry.wire.json import loads_text

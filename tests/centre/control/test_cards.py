@@ -24,8 +24,8 @@ from twisted_gantry.centre.interfaces import NotStored
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import audit, registry
 from twisted_gantry.centre.store.cards import CardListSeen, CardsOf, OldVersion
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.net.turns import in_turns
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START, ManualClock
 from twisted_gantry.wire.etc.answers import decode_answer
 from twisted_gantry.wire.etc.cards import MOST_CARDS, Offer, read_offer

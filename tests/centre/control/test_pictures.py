@@ -26,10 +26,10 @@ from twisted_gantry.centre.model import Gantry, Received
 from twisted_gantry.centre.reading import told
 from twisted_gantry.centre.store import pictures as stored
 from twisted_gantry.centre.store import registry
-from twisted_gantry.centre.store.inline import InlineStore, open_memory
 from twisted_gantry.centre.store.pictures import Opening
 from twisted_gantry.centre.workers.gantry_work import GantryWork
 from twisted_gantry.centre.workers.pictures import DELAY, LASTING, PERIOD
+from twisted_gantry.testing.centre_store import InlineStore, open_memory
 from twisted_gantry.testing.clock import START, ManualClock
 from twisted_gantry.wire.etc.commands import file_time
 from twisted_gantry.wire.etc.envelope import EtcCode, Method, digest, encode_request, local_time

@@ -11,8 +11,8 @@ from twisted_gantry.centre.control.order import Choice, order_of
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import commands, registry
 from twisted_gantry.centre.store.commands import Ending, OrderState
-from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.centre.workers.commands import GRACE, LEASE, SEND_WITHIN
+from twisted_gantry.testing.centre_store import open_memory
 from twisted_gantry.wire.etc.envelope import EtcCode, answer
 from twisted_gantry.wire.secret import Secret
 

@@ -18,8 +18,8 @@ from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.model import Gantry, Received, Verdict
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.store import registry as stored
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.sealing import Sealing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import Item, Pack, Response, decode_response, encode

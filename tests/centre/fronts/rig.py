@@ -14,9 +14,9 @@ from twisted_gantry.centre.model import Gantry, Received, Verdict
 from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.settings import MonitorSettings
 from twisted_gantry.centre.store import registry as stored
-from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.centre.store.sealing import Sealing
 from twisted_gantry.net.http.lean.request import LeanRequest
+from twisted_gantry.testing.centre_store import open_memory
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.secret import Secret

@@ -19,7 +19,7 @@ from tests.centre.fronts.cloud_rig import (
 from twisted_gantry.centre.interfaces import NotStored, QueueFull
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.store import ledger
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import (

@@ -19,9 +19,9 @@ from twisted_gantry.centre.registry import Registry
 from twisted_gantry.centre.store import channel_wishes
 from twisted_gantry.centre.store import registry as stored
 from twisted_gantry.centre.store.channels import Channel, channels_of
-from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.core.status import State
 from twisted_gantry.core.stored import Ledger
+from twisted_gantry.testing.centre_store import open_memory
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.twin.fleet import readings
 from twisted_gantry.twin.fleet.cloud import Sessions

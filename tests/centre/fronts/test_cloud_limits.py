@@ -20,7 +20,7 @@ from tests.centre.fronts.cloud_rig import (
 )
 from twisted_gantry.centre.fronts.cloud_session import IN_FLIGHT
 from twisted_gantry.centre.interfaces import NotStored
-from twisted_gantry.centre.store.inline import InlineStore, open_memory
+from twisted_gantry.testing.centre_store import InlineStore, open_memory
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.fogslink import messages
 from twisted_gantry.wire.fogslink.messages import MAX_LINE, HeartbeatAnswer, encode

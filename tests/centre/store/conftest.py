@@ -9,9 +9,9 @@ from twisted.internet.defer import ensureDeferred
 
 from tests.centre import postgres
 from tests.centre.store.rig import Rig, no_fold
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 @pytest.fixture

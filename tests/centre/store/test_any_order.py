@@ -11,7 +11,7 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import days, ledger
 from twisted_gantry.centre.store.days import DAY, table_of
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 
 _examples = count()

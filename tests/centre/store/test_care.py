@@ -7,7 +7,7 @@ from tests.centre.store import rows
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import care, mutes
 from twisted_gantry.centre.store.care import CannotChange
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 MAINS, DOOR, SMOKE = "cabinet-1.mains-abnormal", "cabinet-1.front-door-open", "cabinet-1.smoke"

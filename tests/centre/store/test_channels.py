@@ -11,7 +11,7 @@ from twisted_gantry.centre.fronts.cloud_reports import report_of
 from twisted_gantry.centre.model import Received
 from twisted_gantry.centre.store import channels
 from twisted_gantry.centre.store.channels import MOST_CHANNELS, Channel, channels_of
-from twisted_gantry.centre.store.inline import InlineStore, open_memory
+from twisted_gantry.testing.centre_store import InlineStore, open_memory
 from twisted_gantry.testing.clock import START
 from twisted_gantry.wire.fogslink.messages import Item, Pack, Single, encode
 

@@ -8,7 +8,7 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import channel_wishes, cloud_sessions
 from twisted_gantry.centre.store.channel_wishes import Outcome, WrongWish
 from twisted_gantry.centre.store.cloud_sessions import LEASE, Connected, Opened
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START, ManualClock
 
 ONE, TWO = Opened("G1", "1", 1, START), Opened("G2", "2", 2, START)

@@ -6,8 +6,8 @@ from tests.centre import postgres
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import commands
 from twisted_gantry.centre.store.commands import Claim, Ending, OrderState, OtherCommand, Placed
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.postgresql import PostgresEngine
+from twisted_gantry.testing.centre_store import InlineStore
 
 LEASE = 60.0
 

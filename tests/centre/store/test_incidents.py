@@ -12,9 +12,9 @@ from twisted_gantry.centre.interfaces import Job, Session
 from twisted_gantry.centre.model import Gantry, GantryState, Received
 from twisted_gantry.centre.store import alarm_views, alarms, care, incidents, mutes, registry, views
 from twisted_gantry.centre.store.alarm_views import Struck
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.sealing import Sealing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 
 KEY = "w5rd1_yk0hgdqRoYgNTo5wgAXM7bpvLu0s37B_x5lZg="

@@ -18,8 +18,8 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import PERIOD, Received, Told, Verdict
 from twisted_gantry.centre.store import reports
 from twisted_gantry.centre.store.days import DAY, table_of
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 
 GANTRIES = ("G1", "G2", "G3")

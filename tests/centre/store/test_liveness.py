@@ -11,9 +11,9 @@ from twisted_gantry.centre.conditions import SILENT
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received, Told
 from twisted_gantry.centre.store import incidents, liveness, processes, registry
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.liveness import LONG, SILENCE
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START, ManualClock
 
 

@@ -11,11 +11,11 @@ from tests.centre.store.samples import report
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import PERIOD, Told
 from twisted_gantry.centre.store import care, days, incidents, mutes, reports, troubles
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.news import LEAST, LOOSE, NewsReader
 from twisted_gantry.centre.store.reports import Filing
 from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 DOOR, SMOKE = "cabinet-1.front-door-open", "cabinet-1.smoke"

@@ -5,8 +5,8 @@ from functools import partial
 from tests.centre.scratch import Scratch
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.store import leases, ledger, processes, supervision, troubles
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.processes import BEAT, FORGOTTEN, MISSED
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START, ManualClock
 
 DUTIES = ("notify", "liveness")

@@ -9,9 +9,9 @@ from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.registry import Registry, digest_of
 from twisted_gantry.centre.store import refusals
 from twisted_gantry.centre.store import registry as stored
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.registry import LONGEST_CODE, NotRegistered
 from twisted_gantry.centre.store.sealing import Sealing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.secret import Secret
 

@@ -3,7 +3,7 @@
 from tests.centre.store.samples import report
 from twisted_gantry.centre.model import Verdict
 from twisted_gantry.centre.store import ledger
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 
 

@@ -7,7 +7,7 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Verdict
 from twisted_gantry.centre.store import days, ledger, retention
 from twisted_gantry.centre.store.days import DAY, day_of
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 
 KEEP = 90
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.sealing import WrongKey, read_key
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.wire.secret import Secret
 
 

@@ -14,8 +14,8 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import PERIOD, Received, Told, Verdict
 from twisted_gantry.centre.store import alarms
 from twisted_gantry.centre.store.days import table_of
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 from twisted_gantry.wire.etc.envelope import Method
 

@@ -14,9 +14,9 @@ from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.model import Received
 from twisted_gantry.centre.store.days import day_of, make
 from twisted_gantry.centre.store.engine import Fault
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START
 
 GANTRIES, REPORTS, ROUNDS = 20, 20, 5

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.centre.web.rig import USERS, WebRig
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 

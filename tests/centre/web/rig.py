@@ -13,9 +13,9 @@ from tests.support import in_no_thread
 from twisted_gantry.access.people import Person, Role, User
 from twisted_gantry.centre.control.cards import CardLists
 from twisted_gantry.centre.control.pictures import Pictures
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.web.root import BODY, CentreParts, Entrance, centre_web
 from twisted_gantry.net.http.server import Limits
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.secret import Secret
 

@@ -3,7 +3,7 @@
 from tests.centre.store.samples import report
 from tests.centre.web.rig import USERS, WebRig
 from twisted_gantry.centre.store import incidents
-from twisted_gantry.centre.store.inline import InlineStore
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 from twisted_gantry.wire.centre_operations import OPERATIONS
 

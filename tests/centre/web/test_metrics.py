@@ -12,9 +12,9 @@ from tests.centre.web.rig import WebRig
 from tests.test_prometheus import FOLDER, linted, promtool
 from twisted_gantry.centre.interfaces import NotStored
 from twisted_gantry.centre.store import leases, notices
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.net.histogram import Histogram
 from twisted_gantry.notify.plan import PlanState
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import ManualClock
 
 RULES, TESTS = FOLDER / "centre-alerts.yml", FOLDER / "centre-alerts.test.yml"

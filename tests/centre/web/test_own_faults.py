@@ -5,10 +5,10 @@ from dataclasses import replace
 from tests.centre.web.rig import WebRig
 from twisted_gantry.centre.own_troubles import STORE
 from twisted_gantry.centre.store import troubles
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.news import NewsReader
 from twisted_gantry.centre.store.troubles import Found, Trouble
 from twisted_gantry.notify.notice import CRITICAL, WARNING, Notice
+from twisted_gantry.testing.centre_store import InlineStore
 from twisted_gantry.testing.clock import START, ManualClock
 
 

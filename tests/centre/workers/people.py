@@ -9,13 +9,13 @@ from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job, NotStored
 from twisted_gantry.centre.own_troubles import OwnTroubles
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.workers.caller import Office
 from twisted_gantry.centre.workers.calls import DUTY, PERIOD, Calls
 from twisted_gantry.centre.workers.lease import Duty
 from twisted_gantry.notify.interfaces import ISender
 from twisted_gantry.notify.settings import CalledSettings
 from twisted_gantry.settings.notify import NotifyEntry
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 class Faulty:

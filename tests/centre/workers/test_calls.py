@@ -13,13 +13,13 @@ from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job
 from twisted_gantry.centre.store import care, notices
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.leases import LEASE
 from twisted_gantry.centre.workers.caller import send_test
 from twisted_gantry.net.outage import Cause, outage
 from twisted_gantry.notify.interfaces import NotSent
 from twisted_gantry.notify.plan import PlanState
 from twisted_gantry.notify.target import FAILING_AFTER
+from twisted_gantry.testing.centre_store import InlineStore
 
 SMOKE = "cabinet-1.smoke"
 

@@ -13,9 +13,9 @@ from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Session
 from twisted_gantry.centre.own_troubles import OwnTroubles
 from twisted_gantry.centre.store import leases
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.workers.duties import DUTIES, PATIENCE, Duties
 from twisted_gantry.centre.workers.gantry_work import PICTURES
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 class Worker:

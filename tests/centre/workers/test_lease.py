@@ -14,10 +14,10 @@ from tests.centre.workers.people import Faulty
 from tests.support import TestClock, fired
 from twisted_gantry.centre.interfaces import Job, Session
 from twisted_gantry.centre.store import leases
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.leases import LEASE, Lease, NotHeld
 from twisted_gantry.centre.store.postgresql import PostgresEngine
 from twisted_gantry.centre.workers.lease import GRACE, LONGEST, Duty, Hold
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 class Worker:

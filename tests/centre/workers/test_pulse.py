@@ -10,10 +10,10 @@ from tests.notify.receiver import Receiver
 from tests.support import TestClock, fired
 from twisted_gantry.centre.own_troubles import STORE, OwnTroubles
 from twisted_gantry.centre.store import processes, troubles
-from twisted_gantry.centre.store.inline import InlineStore
 from twisted_gantry.centre.store.troubles import Found
 from twisted_gantry.centre.workers.alone import Alone
 from twisted_gantry.centre.workers.pulse import CLOCK, MOST_SKEW, PATIENCE, Identity, Pulse
+from twisted_gantry.testing.centre_store import InlineStore
 
 
 class Process:

@@ -10,8 +10,8 @@ import pytest
 
 from tests.centre.web.rig import WebRig
 from tests.ctl.conftest import Ctl
-from twisted_gantry.centre.store.inline import open_memory
 from twisted_gantry.centre.store.reports import Filing
+from twisted_gantry.testing.centre_store import open_memory
 from twisted_gantry.testing.clock import ManualClock
 
 

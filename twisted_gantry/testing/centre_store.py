@@ -1,5 +1,6 @@
-"""A store without threads, for tests and benches: each call is a transaction at once."""
+"""A store of the centre without threads, also in memory: each call is a transaction at once."""
 
+import sqlite3
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
@@ -13,12 +14,50 @@ from twisted_gantry.centre.interfaces import IReportStore, Job
 from twisted_gantry.centre.model import Received, Verdict
 from twisted_gantry.centre.store import ledger
 from twisted_gantry.centre.store.days import make
-from twisted_gantry.centre.store.engine import Engine
+from twisted_gantry.centre.store.engine import Connection, Engine, Fault
 from twisted_gantry.centre.store.reports import Filing, Ids, days_of, store
 from twisted_gantry.centre.store.schema import migrate
-from twisted_gantry.centre.store.sqlite import MemoryEngine
+from twisted_gantry.centre.store.sql import SQLITE
+from twisted_gantry.centre.store.sqlite import SqliteConnection, prepare, sqlite_fault
 
 T = TypeVar("T")
+
+
+class MemoryEngine:
+    """A database in memory with one connection, for tests and previews."""
+
+    name = SQLITE
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        prepare(self._db, read_only=False)
+
+    def connect(self, *, read_only: bool = False) -> Connection:
+        return _MemoryConnection(self._db, self._now, read_only)
+
+    def fault(self, error: Exception) -> Fault:
+        return sqlite_fault(error)
+
+    def unreachable(self, error: Exception) -> bool:
+        return False
+
+    def close(self) -> None:
+        self._db.close()
+
+
+class _MemoryConnection(SqliteConnection):
+    def transaction(self, job: Job[T]) -> T:
+        if self._read_only:
+            self._db.execute("PRAGMA query_only = ON")
+        try:
+            return super().transaction(job)
+        finally:
+            self._db.set_progress_handler(None, 0)
+            self._db.execute("PRAGMA query_only = OFF")
+
+    def close(self) -> None:
+        """Leave the database to the other connections."""
 
 
 @implementer(IReportStore)
