@@ -58,10 +58,12 @@ def test_the_global_reactor_is_for_the_wiring() -> None:
     assert found == WIRING
 
 
-@pytest.mark.parametrize("module", MODULES, ids=place)
-def test_nothing_sleeps(module: Path) -> None:
+def test_nothing_sleeps() -> None:
     """No module blocks the reactor with a sleep."""
-    assert "time.sleep" not in calls(module) | imported(module)
+    slow = [module for module in MODULES if "sleep" in module.read_text(encoding="utf-8")]
+    assert slow  # comments and texts have the word
+    found = [place(m) for m in slow if "time.sleep" in calls(m) | imported(m)]
+    assert not found
 
 
 @pytest.mark.parametrize("module", sorted((ROOT / "core").rglob("*.py")), ids=place)

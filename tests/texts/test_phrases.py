@@ -43,8 +43,22 @@ PASSED_ON = {
 }
 
 
-def parsed(module: Path) -> ast.Module:
-    return ast.parse(module.read_text(encoding="utf-8"))
+def parsed(pattern: str) -> Iterator[tuple[Path, ast.Module]]:
+    """Yield the modules in whose text a pattern is found."""
+    for module in MODULES:
+        source = module.read_text(encoding="utf-8")
+        if re.search(pattern, source):
+            yield module, ast.parse(source)
+
+
+def calls_of(*names: str) -> Iterator[tuple[Path, ast.Call]]:
+    """Yield the calls of functions, classes or methods."""
+    for module, tree in parsed(rf"\b({'|'.join(names)})\("):
+        for node in ast.walk(tree):
+            called: Any = node.func if isinstance(node, ast.Call) else None
+            if getattr(called, "id", getattr(called, "attr", "")) in names:
+                assert isinstance(node, ast.Call)
+                yield module, node
 
 
 def text_of(node: ast.AST) -> str:
@@ -75,9 +89,9 @@ def problem_texts() -> set[str]:
     errors that these pass on.
     """
     found: set[str] = set()
-    for module in MODULES:
+    for module, tree in parsed(""):
         place = module.relative_to(ROOT)
-        room, tree = place.parts[0], parsed(module)
+        room = place.parts[0]
         if place.as_posix() in PASSED_ON:
             for node in ast.walk(tree):
                 found |= set(texts_in(node)) if isinstance(node, ast.Raise) else set()
@@ -93,17 +107,13 @@ def problem_texts() -> set[str]:
 def log_formats() -> set[str]:
     """Return the formats of all calls of a log, but for those in a variable."""
     found: set[str] = set()
-    for module in MODULES:
-        for node in ast.walk(parsed(module)):
-            is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-            if not is_call or not isinstance(node, ast.Call) or not node.args:
-                continue
-            function: Any = node.func
-            given = node.args[0]
-            if not isinstance(given, ast.Constant) or not isinstance(given.value, str):
-                continue
-            if function.attr in LEVELS and ast.unparse(function.value).endswith("log"):
-                found.add(given.value)
+    for _, call in calls_of(*LEVELS):
+        log: Any = getattr(call.func, "value", None)
+        given = call.args[0] if call.args else None
+        if not isinstance(given, ast.Constant) or not isinstance(given.value, str):
+            continue
+        if getattr(log, "id", getattr(log, "attr", "")).endswith("log"):
+            found.add(given.value)
     return found
 
 
@@ -140,13 +150,9 @@ def test_each_problem_of_a_configuration() -> None:
 def error_texts() -> set[str]:
     """Return what servers answer, but for texts in a variable, and for the twin."""
     found: set[str] = set()
-    for module in MODULES:
-        if module.relative_to(ROOT).parts[0] == "twin":
-            continue
-        for node in ast.walk(parsed(module)):
-            is_error = isinstance(node, ast.Call) and ast.unparse(node.func).endswith("HttpError")
-            if is_error and isinstance(node, ast.Call) and len(node.args) >= 3:
-                found.add(text_of(node.args[2]))
+    for module, call in calls_of("HttpError"):
+        if module.relative_to(ROOT).parts[0] != "twin" and len(call.args) >= 3:
+            found.add(text_of(call.args[2]))
     return found - {""}
 
 
@@ -161,10 +167,8 @@ def test_each_error_of_the_api() -> None:
 def outcome_texts() -> set[str]:
     """Return what drivers and the command door say of an outcome, but for texts in a variable."""
     found: set[str] = set()
-    for module in MODULES:
-        for node in ast.walk(parsed(module)):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("CommandResult"):
-                found |= {text_of(each) for each in node.args[1:2]}
+    for _, call in calls_of("CommandResult"):
+        found |= {text_of(each) for each in call.args[1:2]}
     return found - {"", "{}", "{}{}"}
 
 
