@@ -6,6 +6,7 @@ import pytest
 
 from twisted_gantry.config.load import check_file, load
 from twisted_gantry.settings.tables import ConfigError
+from twisted_gantry.texts.phrases import problems
 from twisted_gantry.wire import modbus as wire
 
 SITE = """
@@ -61,6 +62,28 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     wrong = told(f"{DEVICE}[bridge.modbus]\n")
     assert [each.partition(":")[0] for each in wrong] == ["device[2].kind", "bridge.modbus"]
     assert all("pip install 'twisted-gantry[modbus]'" in each for each in wrong)
+
+
+@pytest.mark.parametrize(
+    ("name", "en", "zh"),
+    [
+        (
+            DEVICE.replace('"u"', '"温度"'),
+            "small letters, digits and _, a letter first, at most 48; it is '温度'",
+            "由小写字母、数字和 _ 组成，以字母开头，最多 48 个；现为 '温度'",
+        ),
+        (
+            f'{DEVICE}[[device.command]]\nname = "a b"\nregister = 1\nvalue = 1\n',
+            "letters, digits, _ and -, a letter first, at most 48; it is 'a b'",
+            "由字母、数字、_ 和 - 组成，以字母开头，最多 48 个；现为 'a b'",
+        ),
+    ],
+)
+def test_what_a_name_may_be_is_said_in_words(name: str, en: str, zh: str) -> None:
+    """The pattern itself tells a person nothing."""
+    [wrong] = told(name)
+    assert wrong.partition(": ")[2] == en
+    assert problems().chinese(en) == zh
 
 
 MAP = """

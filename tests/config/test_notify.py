@@ -46,7 +46,7 @@ def test_who_hears_directly() -> None:
         ('kind = "pager"', "kind", "unknown kind 'pager'"),
         ('kind = "webhook"', "url", "is missing"),
         (f"{HOOK}password = 'x'", "password", "unknown key"),
-        (f"{HOOK}name = 'a b'", "name", "match"),
+        (f"{HOOK}name = 'a b'", "name", "a letter or a digit first, at most 32"),
         (f"{HOOK}delay = -1", "delay", ">= 0"),
         (f"{HOOK}min_severity = 'high'", "min_severity", "critical, warning"),
         (f"{HOOK}quiet = '22-7'", "quiet", "22:00-07:00"),

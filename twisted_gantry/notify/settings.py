@@ -16,13 +16,20 @@ from twisted_gantry.notify.texts import Wording
 from twisted_gantry.wire.secret import Secret
 
 DAY = 86_400.0
+_Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z",
+        description="letters, digits, _ and -, a letter or a digit first, at most 32",
+    ),
+]
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=7 * DAY)]
 
 
 class CalledSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every target has. Times are seconds; `repeat` and `escalate_after` 0 are never."""
 
-    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,31}\Z")] = ""
+    name: _Name = ""
     min_severity: Literal["warning", "critical"] | None = None
     delay: _Seconds = 0.0
     repeat: _Seconds = 0.0

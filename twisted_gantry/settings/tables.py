@@ -390,6 +390,7 @@ def _struct_of(kind: Any) -> tuple[type[msgspec.Struct] | None, Any]:
 
 
 _EMPTY = '""'  # how an empty text is shown
+_PATTERN = "matching regex"  # of a complaint of msgspec
 
 
 def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
@@ -397,6 +398,8 @@ def _complaint(error: msgspec.ValidationError, kind: Any) -> str:
     choices = sorted(_choices(kind))
     if choices and text.startswith("Invalid enum value"):
         return f"must be one of {', '.join(each or _EMPTY for each in choices)}"
+    if _PATTERN in text:
+        text = _described(kind) or text
     return f"{text[:1].lower()}{text[1:]}"
 
 
@@ -404,6 +407,11 @@ def _choices(kind: Any) -> set[str]:
     if get_origin(kind) is Literal:
         return {str(each) for each in get_args(kind)}
     return {text for inner in get_args(kind) for text in _choices(inner)}
+
+
+def _described(kind: Any) -> str:
+    """Return what the texts of a kind are, in the words that stand beside its pattern."""
+    return getattr(getattr(kind, "__metadata__", (None,))[0], "description", None) or ""
 
 
 def _is_or_none(kind: Any, type_: type) -> bool:

@@ -27,8 +27,20 @@ MOST_POINTS, MOST_COMMANDS = 2000, 100
 Mistakes = Iterator[tuple[tuple[str | int, ...], str]]
 """The places of what is wrong with a table, below the table, and what is wrong there."""
 
-PointName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,47}\Z")]
-CommandName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z][A-Za-z0-9_-]{0,47}\Z")]
+PointName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[a-z][a-z0-9_]{0,47}\Z",
+        description="small letters, digits and _, a letter first, at most 48",
+    ),
+]
+CommandName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"\A[A-Za-z][A-Za-z0-9_-]{0,47}\Z",
+        description="letters, digits, _ and -, a letter first, at most 48",
+    ),
+]
 Label = Annotated[str, msgspec.Meta(max_length=80)]
 
 FAILED: Measured = (None, Quality.GET_FAILED)
