@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,19 @@ def test_the_audit(desk: Desk) -> None:
     titles, *rows = desk.csv("audit")
     assert titles[1] == "Who"
     assert [row[1:5] for row in rows] == [["api 192.0.2.7 wang", "ups1", "BZOFF", '{"n": 1}']]
+
+
+def test_the_audit_in_chinese(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Results and details are told in Chinese; of many different details the rest in English."""
+    monkeypatch.setattr(export, "MOST_TEXTS", 2)
+    store = desk.small.site.store
+    for number, detail in enumerate(("there is no alarm a", "said by a peer", "not sent: bad") * 2):
+        entry = AuditEntry(f"{number}", desk.small.now(), "api", "ups1", "BZOFF", {})
+        now_of(store.begin_command(entry))
+        now_of(store.end_command(replace(entry, result="refused", detail=detail)))
+    rows = desk.csv("audit?lang=zh")[1:]
+    assert [row[5] for row in rows] == ["被拒绝"] * 6
+    assert [row[6] for row in rows] == ["未发送：bad", "said by a peer", "there is no alarm a"] * 2
 
 
 def test_reports_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

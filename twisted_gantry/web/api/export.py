@@ -5,7 +5,7 @@ and the client takes them, before the next. So a long export costs neither memor
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from twisted_gantry.net.http.arguments import DAY, choice_of, moment_of, step_of
 from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.net.threads import InThread
 from twisted_gantry.net.times import times_in
+from twisted_gantry.texts.phrases import detail_in, table
 from twisted_gantry.web.api import views
 
 CELLS = 40_000
@@ -30,6 +31,7 @@ MOST_STEPS = 100_000  # rows of points: two months of minutes, or a day of secon
 MOST_POINTS = 16_000  # columns: a sheet has 16,384
 RECORDS = 100_000  # alarms or entries of the audit: more than are kept in a year
 PAGE = 200  # reports that are in memory at once
+MOST_TEXTS = 2000  # details of the audit that are told in Chinese: each is searched among phrases
 
 _HEADINGS = {
     "alarms": (
@@ -126,6 +128,7 @@ class Exports:
 
     async def _alarms(self, since: float, until: float, is_zh: bool) -> Parts:
         found = await self._site.alarms.history(since, until, RECORDS)
+        words = _words(is_zh)
         yield (
             (
                 self._local(each.raised_at),
@@ -138,13 +141,14 @@ class Exports:
                 each.acked_by,
                 self._local(each.acked_at),
                 each.note,
-                each.ended_by,
+                words.get(each.ended_by, each.ended_by),
             )
             for each in found
         )
 
     async def _audit(self, since: float, until: float, is_zh: bool) -> Parts:
         found = await self._site.store.audit(RECORDS)
+        words, detail = _words(is_zh), _Details().chinese if is_zh else str
         yield (
             (
                 self._local(each.at),
@@ -152,8 +156,8 @@ class Exports:
                 each.target,
                 each.command,
                 json.dumps(each.args, ensure_ascii=False),
-                each.result,
-                each.detail,
+                words.get(each.result, each.result),
+                detail(each.detail),
             )
             for each in found
             if since <= each.at <= until
@@ -181,6 +185,28 @@ class Exports:
 
     def _local(self, at: float | None) -> datetime | None:
         return local_time(at, self._zone)
+
+
+def _words(is_zh: bool) -> Mapping[str, str]:
+    return table("words") if is_zh else {}
+
+
+class _Details:
+    """Details of outcomes in Chinese, each text once; those beyond `MOST_TEXTS` stay as they are.
+
+    The thread that writes the table uses it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, str] = {}
+
+    def chinese(self, detail: str) -> str:
+        known = self._known.get(detail)
+        if known is None:
+            if len(self._known) >= MOST_TEXTS:
+                return detail
+            known = self._known[detail] = detail_in("zh", detail)
+        return known
 
 
 def _rounded(value: float | str | None) -> Cell:
