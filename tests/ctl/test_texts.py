@@ -1,6 +1,7 @@
 """The catalogue of texts: complete in both languages."""
 
 import ast
+import re
 import string
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from twisted_gantry.ctl.errors import Trouble
 from twisted_gantry.ctl.texts.catalogue import TEXTS, Texts
 from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.texts.phrases import preferred, table
+from twisted_gantry.web.page import resource
+from twisted_gantry.wire.local_api import OUTCOMES
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 SOURCES = sorted(Path(str(ctl.__file__)).parent.rglob("*.py"))
@@ -55,6 +58,23 @@ def test_both_languages() -> None:
         assert _fields(english) == _fields(chinese), key
         assert english.replace("…", "").isascii(), key
         assert not chinese.isascii(), key
+
+
+def test_the_words_of_the_page() -> None:
+    """What the page calls states and outcomes, the command line calls them, too."""
+    page = Path(str(resource.__file__)).parent
+    states = (page / "texts.js").read_text("utf-8").partition("export const VALUES = {")[2]
+    found = {}
+    for point, values in re.findall(r"(\w+): \{(.*?)\}", states, re.DOTALL):
+        for name, zh in re.findall(r'"?([\w-]+)"?: \["[^"]*", "([^"]*)"\]', values):
+            found[f"{point}.{name}"] = zh
+    assert found == table("values")
+    words = table("words")
+    for name in ("texts_lists.js", "device_texts.js"):
+        chinese = (page / name).read_text("utf-8").partition("\n  zh: {")[2]
+        [outcomes] = re.findall(r"\boutcomes?: \{(.*?)\}", chinese)
+        told = dict(re.findall(r'(\w+): "([^"：]*)', outcomes))
+        assert told == {each: words[each] for each in OUTCOMES}, name
 
 
 def test_every_key_is_used() -> None:

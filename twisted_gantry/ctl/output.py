@@ -67,6 +67,15 @@ def scalar(texts: Texts, value: object) -> str:
     return plain(msgspec.json.encode(value).decode())
 
 
+def reading(texts: Texts, point: str, value: object) -> str:
+    """Return the value of a point as the page has it: states by their names, a word for an empty
+    text.
+    """
+    if value == "":
+        return texts("none")
+    return scalar(texts, texts.state(point, value) if isinstance(value, str) else value)
+
+
 def cell(texts: Texts, value: object) -> Text:
     """Return the cell of a value: a Text and an empty string stay, others as `scalar`."""
     if isinstance(value, Text):

@@ -24,8 +24,8 @@ def preferred(environ: Mapping[str, str]) -> Language:
 
 @cache
 def table(name: str) -> Mapping[str, str]:
-    """Return the Chinese by the English of a file: `log`, `problems`, `errors`, `details` or
-    `words`.
+    """Return the Chinese by the English of a file: `log`, `problems`, `errors`, `details`,
+    `words`, or `values`.
     """
     return tomllib.loads(files(__package__).joinpath(f"{name}.zh.toml").read_text("utf-8"))
 

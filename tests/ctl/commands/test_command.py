@@ -320,7 +320,7 @@ def test_outcomes(ctl: Ctl, gantry: FakeGantry) -> None:
         ("done", 0, "完成：ups1 BZOFF"),
         ("failed", 1, "失败：ups1 BZOFF"),
         ("refused", 1, "被拒绝：ups1 BZOFF"),
-        ("timeout", 3, "超时：ups1 BZOFF"),
+        ("timeout", 3, "结果未知：ups1 BZOFF"),
         ("odd", 1, "odd：ups1 BZOFF"),
     ]:
         document = {"id": "c1", "result": outcome, "detail": "so it is", "value": 21.0}

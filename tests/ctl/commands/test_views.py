@@ -164,6 +164,16 @@ def test_points(ctl: Ctl, gantry: FakeGantry) -> None:
     assert rows[4][1:3] == ["市电异常", "是"]
 
 
+def test_states_and_empty_texts(ctl: Ctl, gantry: FakeGantry) -> None:
+    """A state has the word of the page in Chinese, an empty text a word and not a dash."""
+    [first, *_] = gantry.document("/api/v1/points")["points"]
+    given = {"ups1.state": "line", "cab1.state": "odd", "ups1.warnings": ""}
+    points = [{**first, "point": name, "value": value} for name, value in given.items()]
+    gantry.says("GET", "/api/v1/points", {"points": points})
+    assert [row[2] for row in rows_of(ctl("points", lang="zh").stdout)[1:]] == ["市电", "odd", "无"]
+    assert [row[1] for row in rows_of(ctl("points").stdout)[1:]] == ["line", "odd", "none"]
+
+
 def test_points_prefix(ctl: Ctl, gantry: FakeGantry) -> None:
     """A prefix is sent to the gantry; JSON is the answer of the gantry, Chinese unescaped."""
     result = ctl("points", "ups1.", "--json")
@@ -252,7 +262,7 @@ def test_audit(ctl: Ctl, gantry: FakeGantry) -> None:
     assert rows[0] == ["Time", "Who", "Target", "Command", "Arguments", "Result", "Detail"]
     assert rows[1][1:6] == ["api 127.0.0.1 operator", "ups1", "query", '{"cmd":"QRI"}', "done"]
     assert rows[2][4:6] == ['{"new":"***"}', "timeout"]
-    assert "超时" in ctl("audit", lang="zh").stdout
+    assert "结果未知" in ctl("audit", lang="zh").stdout
     assert json.loads(ctl("audit", "--json").stdout) == gantry.document("/api/v1/audit")
 
 

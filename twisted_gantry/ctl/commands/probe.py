@@ -8,7 +8,7 @@ import click
 from twisted_gantry.ctl.commands.steps import Steps, exit_of
 from twisted_gantry.ctl.errors import Exit, WrongUsage
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, plain, reading, table, word
 from twisted_gantry.ctl.probing import request
 from twisted_gantry.ctl.session import Session, complain, json_option, pass_session, read_secret
 
@@ -131,7 +131,7 @@ def _show(session: Session, address: str, found: "Shown") -> None:
             (
                 name,
                 texts.pick(kind.en, kind.zh),
-                scalar(texts, each.value),
+                reading(texts, name, each.value),
                 kind.unit,
                 word(texts, each.quality.value),
             )

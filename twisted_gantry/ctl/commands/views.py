@@ -9,7 +9,7 @@ from twisted_gantry.core.alarms import urgency
 from twisted_gantry.ctl import completing
 from twisted_gantry.ctl.errors import Exit, Trouble
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, Row, scalar, word
+from twisted_gantry.ctl.output import Column, Row, reading, scalar, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.ctl.texts.catalogue import Texts
 from twisted_gantry.texts.phrases import detail_in
@@ -34,19 +34,19 @@ def points(session: Session, prefix: str) -> int:
         raise Trouble("no-such-points", prefix=prefix)
     texts = session.texts
     name, label = Column("point"), Column("label")
-    reading = Column("value", number=True), Column("unit"), Column("quality")
+    value = Column("value", number=True), Column("unit"), Column("quality")
     time = Column("at", spare=True)
     # Names are English words, so an English reader on a narrow terminal can do without labels.
     if texts.language == "zh":
-        columns = (name, label, *reading, time)
+        columns = (name, label, *value, time)
     else:
-        columns = (name, *reading, time, replace(label, spare=True))
+        columns = (name, *value, time, replace(label, spare=True))
     rows = []
     for each in found:
         cells: dict[str, object] = {
             "point": each.point,
             "label": texts.pick(each.label.en, each.label.zh),
-            "value": scalar(texts, each.value),
+            "value": reading(texts, each.point, each.value),
             "unit": each.unit or "",
             "quality": word(texts, each.quality),
             "at": each.at,

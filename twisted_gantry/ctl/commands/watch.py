@@ -18,7 +18,7 @@ from twisted_gantry.ctl.commands.troubles import trouble
 from twisted_gantry.ctl.commands.views import ALARM_COLUMNS, alarm_row
 from twisted_gantry.ctl.errors import Exit
 from twisted_gantry.ctl.help import Command
-from twisted_gantry.ctl.output import Column, Row, cell, plain, scalar, table, word
+from twisted_gantry.ctl.output import Column, Row, cell, plain, reading, table, word
 from twisted_gantry.ctl.session import Session, json_option, pass_session
 from twisted_gantry.wire import local_api
 
@@ -60,7 +60,7 @@ def _points(session: Session, prefix: str) -> Lines:
         each.point: Line(
             (
                 each.point,
-                scalar(texts, each.value),
+                reading(texts, each.point, each.value),
                 each.unit or "",
                 word(texts, each.quality),
                 each.at,

@@ -77,6 +77,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Values and marks
     "yes": ("yes", "是"),
     "no": ("no", "否"),
+    "none": ("none", "无"),
     "danger": ("dangerous ({what}): {danger}", "危险（{what}）：{danger}"),
     "locked": ("locked: {locked}", "已锁定：{locked}"),
     # Single lines of a view
@@ -337,6 +338,11 @@ class Texts:
     def word(self, word: str) -> str:
         """Return a word of the API in this language; an unknown word stays as it is."""
         return table("words").get(word, word) if self.language == "zh" else word
+
+    def state(self, point: str, value: str) -> str:
+        """Return a text that a point says, in this language if it is known."""
+        known = table("values") if self.language == "zh" else {}
+        return known.get(f"{point.rpartition('.')[2]}.{value}", value)
 
     def pick(self, en: str, zh: str) -> str:
         """Return the text of this language, or the other one if it is empty."""

@@ -81,7 +81,7 @@ export const DEVICE_TEXTS = {
     choose: "—",
     endangers: { tolling: "收费", power: "供电", access: "出入安全", device: "设备" },
     running: (command) => `${command}：执行中…`,
-    outcome: { done: "已完成", failed: "失败", refused: "被拒绝", timeout: "结果未知：可能已执行" },
+    outcome: { done: "完成", failed: "失败", refused: "被拒绝", timeout: "结果未知：可能已执行" },
     lost: "门架程序无应答：可能已执行",
     test: "电池测试",
     testRuns: (age) => (age ? `电池测试已进行 ${age}。` : "电池测试进行中。"),

@@ -12,9 +12,10 @@ export function valueName(point, value) {
   return names && Object.hasOwn(names, value) ? inLanguage(names[value]) : value;
 }
 
-// The value of a point with its unit; at most `digits` after the decimal point.
+// The value of a point with its unit, a word for an empty text; at most `digits` after the decimal point.
 export function reading({ point, value, unit }, digits = 3) {
   if (value === null) return "—";
+  if (value === "") return text.none;
   if (typeof value === "boolean") return value ? text.yes : text.no;
   if (typeof value === "number") {
     if (unit === "s" && value >= 60) return duration(value);

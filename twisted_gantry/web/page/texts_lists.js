@@ -80,7 +80,7 @@ export const LISTS = {
     noDay: "Nothing has been counted yet.",
     // audit, users, export
     target: "Target", outcome: "Outcome",
-    outcomes: { done: "done", failed: "failed", refused: "refused", timeout: "no outcome" },
+    outcomes: { done: "done", failed: "failed", refused: "refused", timeout: "outcome unknown" },
     running: "running",
     verbs: {
       "alarm-ack": "acknowledge", "alarm-unack": "take the acknowledgement back",
@@ -177,7 +177,7 @@ export const LISTS = {
       `${name}，最近 24 小时：已送达 ${delivered}，搁置 ${setAside}，已丢弃 ${dropped}`,
     noDay: "尚无统计。",
     target: "对象", outcome: "结果",
-    outcomes: { done: "完成", failed: "失败", refused: "拒绝", timeout: "结果未知" },
+    outcomes: { done: "完成", failed: "失败", refused: "被拒绝", timeout: "结果未知" },
     running: "执行中",
     verbs: {
       "alarm-ack": "确认告警", "alarm-unack": "撤销确认", "alarm-shelve": "屏蔽告警",

@@ -154,7 +154,7 @@ export const MANAGE = {
     runTitle: (what, n) => `向 ${n} 个门架下发“${what}”？`,
     expires: "放弃时限", minutes: (n) => `${n} 分钟`,
     outcomes: {
-      queued: "等待", sent: "已发出", done: "完成", failed: "失败", refused: "拒绝",
+      queued: "等待", sent: "已发出", done: "完成", failed: "失败", refused: "被拒绝",
       expired: "已过期", unknown: "结果未知",
     },
     over: "已结束", running: "执行中",
