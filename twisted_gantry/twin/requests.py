@@ -22,10 +22,12 @@ def control_app(*errors: tuple[type[Exception], int, str]) -> App:
     return app
 
 
-def read_change(request: Request) -> dict[str, Any]:
+def read_change(
+    request: Request, *, size: int = http.MOST_BYTES, nodes: int = http.MOST_NODES
+) -> dict[str, Any]:
     """Return the object that a writing request must bring. Raises HttpError."""
     http.refuse_foreign_origin(request)
-    content = http.read_object(request)
+    content = http.read_object(request, size=size, nodes=nodes)
     if not content:
         raise http.HttpError(400, "empty", "the body must be a JSON object that sets something")
     return content

@@ -153,7 +153,7 @@ class CardsBody(Wish):
     `cardId`, `validTime` and `invalidTime`; `version` is `yyyyMMddHHmmss`, by default that of now.
     """
 
-    cards: list[Any]
+    cards: list[msgspec.Raw]
     version: Text = ""
     road: Text = ""
 

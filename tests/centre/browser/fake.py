@@ -21,6 +21,7 @@ from tests.centre.browser.province import Province, at
 from twisted_gantry.access.gate import Access, Gate, Switch
 from twisted_gantry.centre.web.page.resource import page_of_centre
 from twisted_gantry.net.http.app import App
+from twisted_gantry.net.http.arguments import read_list
 from twisted_gantry.net.http.event_stream import Event, EventStream
 from twisted_gantry.net.http.json import HttpError, argument, handle_errors, read_object, respond
 from twisted_gantry.net.http.server import Limits, bounded_site
@@ -431,7 +432,7 @@ class Fake:
 
     @app.route("/api/v1/cards", methods=["PUT"])
     def put_cards(self, request: Request) -> bytes:
-        body = msgspec.convert(read_object(request), orders.CardsBody)
+        body = read_list(request, orders.CardsBody, 20_000)
         number = len(body.cards)
         seen = orders.CardsView(body.road, "20261130000000", None, "zhang", number, 0, 99)
         return respond(request, seen)

@@ -10,6 +10,8 @@ from tests.centre.store.samples import report
 from tests.centre.web.rig import API, WebRig
 from twisted_gantry.centre.store import cloud_sessions
 from twisted_gantry.centre.store.cloud_sessions import Opened
+from twisted_gantry.wire.centre_orders import MOST_GANTRIES
+from twisted_gantry.wire.etc.cards import MOST_CARDS
 
 VALID, INVALID = "2026-01-01 00:00:00", "2027-01-01 00:00:00"
 UNLOCK = {"gantries": ["G1"], "method": "cabinetControl", "cmd": "2", "unlockDoorId": "1"}
@@ -138,6 +140,25 @@ def test_white_lists(gantries: WebRig) -> None:
     bad = gantries.ask("PUT", "/cards", {"cards": [card, {"cardId": "x"}]})
     assert (bad.status, bad.json["error"]["code"]) == (400, "bad-cards")
     assert [(each["row"], bool(each["messageZh"])) for each in bad.json["errors"]] == [(2, True)]
+
+
+def test_a_white_list_may_have_all_the_cards_that_a_gantry_takes(gantries: WebRig) -> None:
+    """A long list is set, though it has more values than other bodies may have."""
+    times = {"validTime": VALID, "invalidTime": INVALID}
+    some = [{"cardId": f"{number:020}", **times} for number in range(6000)]
+    assert gantries.ask("PUT", "/cards", {"cards": some}).json["cards"] == 6000
+    full = gantries.ask("PUT", "/cards", {"cards": [{}] * MOST_CARDS})
+    assert (full.status, full.error_code) == (400, "bad-cards")
+    many = gantries.ask("PUT", "/cards", {"cards": [0] * (5 * MOST_CARDS + 1)})
+    assert (many.status, many.error_code) == (413, "too-large")
+
+
+def test_a_command_may_name_all_its_gantries(gantries: WebRig) -> None:
+    """A command for MOST_GANTRIES is read, and only then found to name unknown ones."""
+    for more, status in ((0, 404), (2000, 413)):
+        named = [f"G{number:020}" for number in range(MOST_GANTRIES + more)]
+        answer = gantries.ask("POST", "/commands/preview", {**UNLOCK, "gantries": named})
+        assert answer.status == status, answer.body
 
 
 def test_pictures(gantries: WebRig) -> None:

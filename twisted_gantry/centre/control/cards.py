@@ -87,7 +87,8 @@ class CardLists:
         self, cards: Sequence[Any] | bytes, asker: Asker, *, road: str = ALL, version: str = ""
     ) -> Deferred[CardListSeen]:
         """Set the list for a road, or with an empty one for all; `cards` are objects with `cardId`,
-        `validTime` and `invalidTime`, or the bytes of a CSV file or a workbook with these headings.
+        `validTime` and `invalidTime`, as msgspec.Raw or decoded, or the bytes of a CSV file or a
+        workbook with these headings.
         An empty `version`, `yyyyMMddHHmmss`, is the present time. Fails with CardsRefused,
         OldVersion, NotYourRoad and NotStored.
         """
@@ -192,7 +193,7 @@ def checked(rows: Sequence[tuple[int, Any]]) -> list[Card]:
 
 
 def _checked(raw: Any, cards: dict[str, Card]) -> Card | CardFault:
-    card = read_card(raw)
+    card = read_card(bytes(raw) if isinstance(raw, msgspec.Raw) else raw)
     if isinstance(card, CardFault):
         return card
     if card.card_id in cards:

@@ -10,7 +10,14 @@ from twisted.web.server import Request
 from twisted_gantry.access.people import Person
 from twisted_gantry.centre.web.cursors import Cursors, Key
 from twisted_gantry.centre.web.scope import Scope
-from twisted_gantry.net.http.arguments import LATEST, flag_of, limit_of, read_body, time_of
+from twisted_gantry.net.http.arguments import (
+    LATEST,
+    flag_of,
+    limit_of,
+    read_body,
+    read_list,
+    time_of,
+)
 from twisted_gantry.net.http.json import HttpError, argument
 from twisted_gantry.wire.local_api import DEFAULT_LIMIT, MAX_LIMIT
 from twisted_gantry.wire.operations import Operation
@@ -36,6 +43,10 @@ class Call:
     def body(self, kind: type[_B]) -> _B:
         """Return the body. Raises HttpError (400)."""
         return read_body(self.request, kind)
+
+    def long_list(self, kind: type[_B], nodes: int) -> _B:
+        """Return a body whose list is not decoded. Raises HttpError (400, 413)."""
+        return read_list(self.request, kind, nodes)
 
     def text(self, name: str) -> str:
         """Return a query argument, empty if it is missing. Raises HttpError (400)."""

@@ -22,9 +22,13 @@ from twisted_gantry.centre.web.orders import asker_of, no_gantry
 from twisted_gantry.net.http.json import HttpError
 from twisted_gantry.net.times import TimeText
 from twisted_gantry.wire import centre_orders as api
+from twisted_gantry.wire.etc.cards import MOST_CARDS
 from twisted_gantry.wire.etc.commands import FIRST_CABINET
 from twisted_gantry.wire.etc.pictures import PictureFile
 from twisted_gantry.wire.local_api import ErrorDetail
+
+_LIST_NODES = 5 * MOST_CARDS
+"""A card is an object with three members. One more is ignored."""
 
 
 class Lists:
@@ -52,7 +56,7 @@ class Lists:
 
     async def put(self, call: Call) -> api.CardsView | api.CardsRefused:
         """Set a list; one with mistakes is answered with them, and changes nothing."""
-        body = call.body(api.CardsBody)
+        body = call.long_list(api.CardsBody, _LIST_NODES)
         return await self._put(call, body.cards, body.road, body.version)
 
     async def importing(self, call: Call) -> api.CardsView | api.CardsRefused:

@@ -19,6 +19,8 @@ from twisted_gantry.wire.etc.envelope import Method
 
 MOST_UNABLE = 1000
 """Gantries without the command that a preview names."""
+# A command may name each of its gantries.
+_MOST_BYTES, _MOST_NODES = 4 * 1024 * 1024, api.MOST_GANTRIES + 1000
 _OWN = {each.encode_name for each in msgspec.structs.fields(api.OrderBody)}
 
 
@@ -119,7 +121,7 @@ def _read(call: Call) -> tuple[Choice, Order, api.OrderBody]:
     """Return the body of a command. Members that are not its own are fields of the method. Raises
     HttpError (400).
     """
-    given = read_object(call.request)
+    given = read_object(call.request, size=_MOST_BYTES, nodes=_MOST_NODES)
     fields = {name: value for name, value in given.items() if name not in _OWN}
     own = {name: value for name, value in given.items() if name in _OWN}
     try:

@@ -11,7 +11,7 @@ from typing import TypeVar
 import msgspec
 from twisted.web.server import Request
 
-from twisted_gantry.net.http.json import HttpError, argument, read_object
+from twisted_gantry.net.http.json import HttpError, argument, read_bounded, read_object
 
 MAX_COMPLAINT = 200  # characters of an error message that are sent back
 
@@ -37,6 +37,18 @@ def read_body(request: Request, kind: type[_Struct]) -> _Struct:
         return msgspec.convert(read_object(request), kind)
     except msgspec.ValidationError as error:
         raise HttpError(400, "bad-request", str(error)[:MAX_COMPLAINT]) from None
+
+
+def read_list(request: Request, kind: type[_Struct], nodes: int) -> _Struct:
+    """Return a long body as a `kind` whose list is `msgspec.Raw`, so that its elements can be
+    decoded elsewhere. Raises HttpError: 413 for over `nodes` values, else 400.
+    """
+    try:
+        return msgspec.json.decode(read_bounded(request, None, nodes), type=kind)
+    except msgspec.ValidationError as error:
+        raise HttpError(400, "bad-request", str(error)[:MAX_COMPLAINT]) from None
+    except (ValueError, RecursionError):
+        raise HttpError(400, "not-json", "the body is not JSON") from None
 
 
 def limit_of(request: Request, default: int, most: int) -> int:

@@ -15,6 +15,8 @@ from twisted_gantry.wire.etc import envelope as etc
 from twisted_gantry.wire.etc.commands import server_url
 
 _DEFAULT_REQUESTS = 100
+# A white list of 40,000 cards; each is five values.
+_LIST_BYTES, _LIST_NODES = 4 * 1024 * 1024, 200_000
 
 
 def _read_command(content: dict[str, Any]) -> tuple[etc.Method, Any, str]:
@@ -74,5 +76,6 @@ class EtcControl:
 
     @app.route("/cards", methods=["PUT"])
     def set_cards(self, request: Request) -> bytes:
-        self._platform.cards = read_cards(read_change(request))
+        content = read_change(request, size=_LIST_BYTES, nodes=_LIST_NODES)
+        self._platform.cards = read_cards(content)
         return respond(request, self._platform.cards)
