@@ -11,7 +11,7 @@ from twisted_gantry.bridges.mqtt.bridge import BIRTHS_S, REFUSED_S, STOP_S
 from twisted_gantry.bridges.mqtt.commands import Message
 from twisted_gantry.bridges.mqtt.content import GONE_S, PART_GONE_S
 from twisted_gantry.bridges.mqtt.homeassistant import BIRTH, EXPIRE_S
-from twisted_gantry.bridges.mqtt.sending import MUTE_S, WINDOW
+from twisted_gantry.bridges.mqtt.sending import LATE_S, MUTE_S, WINDOW
 from twisted_gantry.core.catalogue import PointType
 from twisted_gantry.core.interfaces import IBridge
 from twisted_gantry.core.status import State
@@ -131,6 +131,37 @@ def test_a_broker_that_acknowledges_nothing_is_left() -> None:
     bench.online()
     bench.passes(3 * MUTE_S)  # quiet is not mute
     assert (len(bench.sessions), bench.session.closed) == (2, False)
+    bench.close()
+
+
+def test_a_broker_that_acknowledges_far_too_slowly_is_left() -> None:
+    """One message within each minute is no sign of life: all others would wait for hours."""
+    bench = MqttBench(discovery="")
+    bench.device("big", many(1000))
+    bench.session.driver.connected()
+    for second in range(round(LATE_S) + 1):
+        bench.clock.advance(1)
+        if second % 50 == 0:
+            bench.session.driver.acknowledged(1, 0, "")
+    assert bench.session.closed
+    bench.session.end("goodbye")
+    assert bench.bridge.status.last_error == "the broker acknowledges far too slowly"
+    bench.close()
+
+
+def test_an_alarm_overtakes_what_waits() -> None:
+    """An alarm takes the first place that is free: a slow broker has thousands of points before."""
+    bench = MqttBench(discovery="")
+    bench.device("big", many(1000))
+    bench.session.driver.connected()
+    bench.clock.advance(1)
+    assert bench.bridge.queues["changed"].length > 500
+    bench.read(mains_abnormal=True)
+    bench.session.driver.acknowledged(1, 0, "")
+    bench.clock.advance(1)
+    topic, payload, _ = bench.session.sent[-1]
+    assert topic == f"{BASE}/alarms/ups1.mains-abnormal"
+    assert b'"active":true' in payload
     bench.close()
 
 

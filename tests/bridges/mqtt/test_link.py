@@ -243,7 +243,7 @@ def flood(taken: socket.socket) -> None:
         (silence, "no answer within"),
         (closing, "closed the connection"),
         (odd_connack, "does not speak|closed"),
-        (large, "closed the connection"),
+        (large, "a packet of over 16 KiB"),
         (flood, "too many messages"),
     ],
 )

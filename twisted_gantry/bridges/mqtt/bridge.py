@@ -17,13 +17,13 @@ from twisted_gantry.bridges.mqtt.commands import MOST_RUNNING, Commands, Message
 from twisted_gantry.bridges.mqtt.content import OFFLINE, ONLINE, Content, Out
 from twisted_gantry.bridges.mqtt.homeassistant import BIRTH, RESEND_S
 from twisted_gantry.bridges.mqtt.link import MOST_RECEIVED, Driver, Link, Will
-from twisted_gantry.bridges.mqtt.reasons import MUTE, Ending
+from twisted_gantry.bridges.mqtt.reasons import Ending
 from twisted_gantry.bridges.mqtt.sending import Sending
 from twisted_gantry.bridges.mqtt.settings import MqttSettings
 from twisted_gantry.core.interfaces import DROPPED, Fill, IBridge
 from twisted_gantry.core.site import BridgeContext
 from twisted_gantry.core.status import Status
-from twisted_gantry.net.outage import Cause, outage
+from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.net.service import NamedService
 from twisted_gantry.net.session import Backoff
 from twisted_gantry.net.timers import Repeated
@@ -66,7 +66,7 @@ class MqttBridge(NamedService):
         self._content = Content(settings, site, clock)
         periods = [settings.period, RESEND_S if settings.discovery else 0.0]
         repeat = min((each for each in periods if each), default=0.0)
-        means = (self._publish, repeat, self._counts, self._is_mute)
+        means = (self._publish, repeat, self._counts, self._is_useless)
         self._sending = Sending(self._content, site, clock, *means)
         self._commands = Commands(
             site.door, clock, f"mqtt {client_id}", self._sending.answer, self._counts
@@ -79,7 +79,7 @@ class MqttBridge(NamedService):
         self._born = -BIRTHS_S
         self._loading: Deferred[None] | None = None
         self._over: Deferred[None] | None = None
-        self._muted = False
+        self._useless: Outage | None = None
 
     @property
     def peers(self) -> int:
@@ -135,11 +135,11 @@ class MqttBridge(NamedService):
         filters = [topics.commands] if self._settings.commands else []
         if self._settings.discovery and not self._settings.retain:
             filters.append(BIRTH)
-        self._muted = False
+        self._useless = None
         session = self._connect(Will(topics.status, OFFLINE), filters, self)
         self._session = session
         try:
-            ending = await session.run()
+            ending = self._judged(await session.run())
         finally:
             self._session = None
             self._sending.offline()
@@ -147,8 +147,6 @@ class MqttBridge(NamedService):
             over, self._over = self._over, None
             if over is not None:
                 over.callback(None)
-        if self._muted:
-            ending = Ending(MUTE, was_online=True)
         if self.running:
             self._counts["lost" if ending.was_online else "not-connected"] += 1
             self.status.offline(ending.reason)
@@ -158,10 +156,14 @@ class MqttBridge(NamedService):
                 self._pauses.reset()
         return (self._pauses if ending.hurry else self._refused).next()
 
-    def _is_mute(self) -> None:
-        """End a session in which nothing is acknowledged."""
-        if self._session is not None and not self._muted:
-            self._muted = True
+    def _judged(self, ending: Ending) -> Ending:
+        """Return why a session ended: our goodbye to a useless one is no reason."""
+        return ending if self._useless is None else Ending(self._useless, was_online=True)
+
+    def _is_useless(self, why: Outage) -> None:
+        """End a session in which nothing is acknowledged, or far too late."""
+        if self._session is not None and self._useless is None:
+            self._useless = why
             self._session.close()
 
     def _publish(self, message: Out) -> None:

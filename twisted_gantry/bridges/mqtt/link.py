@@ -31,6 +31,7 @@ from twisted_gantry.bridges.mqtt.reasons import (
     CLOSED,
     FLOODED,
     FOREIGN,
+    TOO_LARGE,
     Ending,
     loss,
     not_connected,
@@ -39,6 +40,7 @@ from twisted_gantry.bridges.mqtt.reasons import (
 )
 from twisted_gantry.bridges.mqtt.sending import WINDOW
 from twisted_gantry.bridges.mqtt.settings import Broker, MqttSettings, broker_at
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.pem import SYSTEM
 
 MOST_RECEIVED = 64  # messages of the broker that wait for the reactor
@@ -75,12 +77,19 @@ class Will:
 
 
 class _Bounded(Client):
-    """A client that reads no packet beyond our bounds: paho itself would keep 256 MB."""
+    """A client that reads no packet beyond our bounds: paho itself would keep 256 MB. `beyond` is
+    the bound that the broker broke.
+    """
+
+    beyond: Outage | None = None
 
     def _sock_recv(self, bufsize: int) -> bytes:
-        too_large = self._in_packet["remaining_length"] > MOST_PACKET
-        if too_large or len(self._in_messages) > MOST_AT_ONCE:
-            raise ConnectionError("beyond our bounds")
+        if self._in_packet["remaining_length"] > MOST_PACKET:
+            self.beyond = TOO_LARGE
+        elif len(self._in_messages) > MOST_AT_ONCE:
+            self.beyond = FLOODED
+        if self.beyond is not None:
+            raise ConnectionError(self.beyond.en)
         return super()._sock_recv(bufsize)
 
     def _ssl_wrap_socket(self, tcp_sock: socket.socket) -> ssl.SSLSocket:
@@ -202,7 +211,7 @@ class Link:
                     found.close()
         return self._ending or Ending(CLOSED, was_online=self._let_in)
 
-    def _made(self) -> Client:
+    def _made(self) -> _Bounded:
         settings = self._settings
         client = _Bounded(
             CallbackAPIVersion.VERSION2,
@@ -228,7 +237,7 @@ class Link:
         client.on_socket_register_write = lambda *_: None
         return client
 
-    def _connect(self, client: Client) -> None:
+    def _connect(self, client: _Bounded) -> None:
         host, port = self._broker.host, self._broker.port
         if self._is_5:
             properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -248,7 +257,7 @@ class Link:
             expires = x509.load_der_x509_certificate(shown).not_valid_after_utc
             self._call(lambda: self._certificate_seen(self._broker.host, expires))
 
-    def _stay(self, client: Client) -> None:
+    def _stay(self, client: _Bounded) -> None:
         began = time.monotonic()
         goodbye: float | None = None
         poll = select.poll()
@@ -278,12 +287,14 @@ class Link:
                 client.loop_write()
             client.loop_misc()
 
-    def _read(self, client: Client) -> None:
-        """Read once. paho ends a connection with bytes that are no MQTT as one that was closed; it
-        calls the refusal of a CONNACK an error of the protocol, too.
+    def _read(self, client: _Bounded) -> None:
+        """Read once. paho ends a connection beyond our bounds, or with bytes that are no MQTT, as
+        one that was closed; it calls the refusal of a CONNACK an error of the protocol, too.
         """
         foreign = client.loop_read() == MQTTErrorCode.MQTT_ERR_PROTOCOL
-        if foreign and (self._ending is None or self._ending.reason is CLOSED):
+        if client.beyond is not None:
+            self._ending = Ending(client.beyond, self._let_in, hurry=False)
+        elif foreign and (self._ending is None or self._ending.reason is CLOSED):
             self._ending = Ending(FOREIGN, was_online=self._let_in)
 
     def _said_goodbye(self, client: Client, since: float) -> bool:

@@ -55,6 +55,14 @@ _OF_THE_PEER = (MQTTException, struct.error, ValueError, LookupError, OSError)
 CLOSED = outage(Cause.CLOSED, en="the broker closed the connection", zh="服务器关闭了连接")
 FOREIGN = outage(Cause.NOT_PROTOCOL)
 MUTE = outage(Cause.SILENT, en="the broker acknowledges nothing", zh="服务器不确认任何消息")
+LATE = outage(
+    Cause.SILENT,
+    en="the broker acknowledges far too slowly",
+    zh="服务器确认消息过慢",
+)
+TOO_LARGE = outage(
+    Cause.FLOOD, en="the broker sends a packet of over 16 KiB", zh="服务器的报文超过16 KiB"
+)
 FLOODED = outage(Cause.FLOOD, en="the broker sends too many messages", zh="服务器发送的消息过多")
 
 

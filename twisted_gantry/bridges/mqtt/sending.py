@@ -10,10 +10,12 @@ from twisted.internet.interfaces import IReactorTime
 
 from twisted_gantry.bridges.mqtt.changes import MOST_CHANGED, Changes, Key, Topic
 from twisted_gantry.bridges.mqtt.content import Content, Out
+from twisted_gantry.bridges.mqtt.reasons import LATE, MUTE
 from twisted_gantry.core.alarms import Alarm
 from twisted_gantry.core.interfaces import DROPPED, Fill
 from twisted_gantry.core.points import Batch
 from twisted_gantry.core.site import Site
+from twisted_gantry.net.outage import Outage
 from twisted_gantry.net.timers import GuardedLoop, Timer
 
 WINDOW = 200
@@ -26,11 +28,15 @@ MUTE_S = 60.0
 """Seconds in which a broker acknowledges nothing, after which the session is of no use: such a
 broker may well answer our pings.
 """
+LATE_S = 300.0
+"""Seconds for one message, after which the session is of no use either: what a full window holds is
+then acknowledged more slowly than the site changes.
+"""
 
 
 class Sending:
     """Sends through `publish(message)` while online; `repeat` is the seconds after which a quiet
-    point is sent again, 0 for never. `mute` is called when the broker acknowledges nothing.
+    point is sent again, 0 for never. `useless` is called with why when the session is of no use.
     """
 
     def __init__(
@@ -41,14 +47,15 @@ class Sending:
         publish: Callable[[Out], None],
         repeat: float,
         counts: Counter[str],
-        mute: Callable[[], object],
+        useless: Callable[[Outage], object],
     ) -> None:
         self._content, self._site, self._clock = content, site, clock
         self._publish, self._repeat, self._counts = publish, repeat, counts
         self._changes = Changes()
         self._answers: deque[Out] = deque()
-        self._mute, self._heard = mute, 0.0
-        self._under_way = 0
+        self._useless, self._heard = useless, 0.0
+        self._under_way: deque[float] = deque()
+        """When each message that is not acknowledged was sent, the oldest first."""
         self._is_online = False
         self._sent: OrderedDict[str, float] = OrderedDict()
         """When each point was sent last, the longest ago first: seconds of the clock."""
@@ -60,7 +67,7 @@ class Sending:
     def queues(self) -> Mapping[str, Fill]:
         return {
             "changed": Fill(len(self._changes), MOST_CHANGED),
-            "under-way": Fill(self._under_way, WINDOW),
+            "under-way": Fill(len(self._under_way), WINDOW),
             "answers": Fill(len(self._answers), MOST_ANSWERS),
         }
 
@@ -92,7 +99,7 @@ class Sending:
     def offline(self) -> None:
         """Forget what waits; everything is sent when a session begins."""
         self._is_online = False
-        self._under_way = 0
+        self._under_way.clear()
         self._changes.clear()
         self._answers.clear()
         self._sent.clear()
@@ -101,8 +108,9 @@ class Sending:
     def acknowledged(self, number: int) -> None:
         """Take note that so many messages are through."""
         self._heard = self._clock.seconds()
-        self._under_way = max(0, self._under_way - number)
-        if self._under_way == 0:
+        for _ in range(min(number, len(self._under_way))):
+            self._under_way.popleft()
+        if not self._under_way:
             self._content.all_taken()
         if self._answers or self._changes:
             self._turn.start(0)
@@ -141,7 +149,7 @@ class Sending:
             self._counts[DROPPED] += 1
 
     def _soon(self) -> None:
-        if not self._turn.running and self._under_way < WINDOW:
+        if not self._turn.running and len(self._under_way) < WINDOW:
             self._turn.start(GATHER_S)
 
     # -- in a turn of their own
@@ -152,8 +160,8 @@ class Sending:
         now = self._clock.seconds()
         if not self._under_way:
             self._heard = now
-        elif now - self._heard >= MUTE_S:
-            self._mute()
+        elif now - self._heard >= MUTE_S or now - self._under_way[0] >= LATE_S:
+            self._useless(MUTE if now - self._heard >= MUTE_S else LATE)
             return
         for key in self._content.look():
             self._note(key)
@@ -166,10 +174,10 @@ class Sending:
             self._soon()
 
     def _send(self) -> None:
-        while self._answers and self._under_way < WINDOW:
+        while self._answers and len(self._under_way) < WINDOW:
             self._out(self._answers.popleft())
         for _ in range(A_TURN):
-            if self._under_way >= WINDOW:
+            if len(self._under_way) >= WINDOW:
                 return  # `acknowledged` goes on
             key = self._changes.take()
             if key is None:
@@ -184,6 +192,6 @@ class Sending:
         self._turn.start(0)
 
     def _out(self, message: Out) -> None:
-        self._under_way += 1
+        self._under_way.append(self._clock.seconds())
         self._counts["published"] += 1
         self._publish(message)
