@@ -44,7 +44,7 @@ class Played:
             return json.load(answer)
 
     def change(self, path: str) -> None:
-        """Change the province: `flicker?count=`, `end?incident=`."""
+        """Change the province: `flicker?count=`, `end?incident=`, `fault?alarm=`, `well`."""
         with urlopen(Request(f"{self.url}/test/{path}", b"", method="POST"), timeout=10):
             pass
 

@@ -255,6 +255,10 @@ class Fake:
     def care(self, request: Request, verb: str) -> bytes:
         body = read_object(request)
         incident, name = body.get("incident"), body.get("alarm")
+        if not (incident or body.get("gantry")):
+            who = "zhang" if verb == "ack" else None
+            self._fault(str(name), acked_by=who)
+            return respond(request, api.GantryAlarms([]))
         now = at(self._province.now)
         kinds: dict[str, dict[str, Any]] = {
             "ack": {"acked_by": "zhang", "acked_at": now, "state": "acknowledged"},
@@ -276,6 +280,13 @@ class Fake:
             self._province.incidents[incident] = msgspec.structs.replace(old, **kept)
             self._stream.events.append(("incident", self._province.incidents[incident]))
         return respond(request, api.GantryAlarms(found))
+
+    def _fault(self, name: str, **changes: Any) -> None:
+        found = {each.alarm: each for each in self._province.troubles}
+        old = found.get(name, api.CentreTrouble(name, since=at(self._province.now)))
+        found[name] = msgspec.structs.replace(old, **changes)
+        self._province.troubles = list(found.values())
+        self._stream.events.append(("overview", self._province.overview()))
 
     @app.route("/api/v1/maintenance", methods=["GET"])
     def maintenance(self, request: Request) -> bytes:
@@ -486,6 +497,19 @@ class Fake:
         for _ in range(int(argument(request, "count", "1"))):
             changed = self._province.flicker()
             self._stream.changed[changed.id] = changed
+        return respond(request, {})
+
+    @app.route("/test/fault", methods=["POST"])
+    def fault(self, request: Request) -> bytes:
+        en, zh = "the clock of the database is wrong", "数据库时钟偏差"
+        name = argument(request, "alarm")
+        self._fault(name, severity="warning", message=en, message_zh=zh)
+        return respond(request, {})
+
+    @app.route("/test/well", methods=["POST"])
+    def well(self, request: Request) -> bytes:
+        self._province.troubles = []
+        self._stream.events.append(("overview", self._province.overview()))
         return respond(request, {})
 
     @app.route("/test/end", methods=["POST"])

@@ -41,6 +41,7 @@ class Province:
         self.orders: dict[str, orders.OrderView] = {}
         self.audit: list[api.CentreAuditEntry] = []
         self.raised = 57
+        self.troubles: list[api.CentreTrouble] = []
         for road in range(ROADS):
             for place in range(PER_ROAD):
                 self._add(road, place)
@@ -163,6 +164,7 @@ class Province:
             ledger=api.LedgerTotals(1_204_551, 1_203_007, 1_402, 12_019, 142),
             alarms=len([e for e in self.alarms.values() if e.cleared_at is None]),
             alarm_rate=self.raised,
+            troubles=self.troubles,
             name="示范省中心 Demo",
             version="0.3.0",
             as_of=at(self.now),

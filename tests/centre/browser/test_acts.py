@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.tab import Tab
@@ -52,6 +53,30 @@ def test_acknowledged_with_a_note(tab: Tab) -> None:
     seen.locator(tab.action("unack")).click()
     page.locator(".incidents .stack").evaluate("(node) => { node.scrollTop = 0; }")
     expect(page.locator(f"[data-incident={REGIONAL}][data-seen=false]")).to_be_attached()
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_fault_of_the_centre_is_acknowledged(tab: Tab, centre: Played, language: str) -> None:
+    """A fault of the centre itself is acknowledged where it is shown, and that is taken back; none
+    is shelved, and one that the database does not keep has no button.
+    """
+    for name in ("centre.clock", "centre.store"):
+        centre.change(f"fault?alarm={name}")
+    page = tab.open("/", language)
+    row = page.locator("[data-fault='centre.clock']")
+    expect(row).to_contain_text({"en": "the clock of the database", "zh": "数据库时钟"}[language])
+    expect(row.locator(tab.action("shelve"))).to_be_hidden()
+    unkept = page.locator("[data-fault='centre.store']")
+    expect(unkept).to_be_visible()
+    expect(unkept.locator(tab.action("ack"))).to_be_hidden()
+    row.locator(tab.action("ack")).click()
+    page.click(f"dialog {tab.action('confirm')}")
+    expect(row).to_contain_text({"en": "seen by zhang", "zh": "zhang 已确认"}[language])
+    tab.shot(f"centre-fault-{language}")
+    row.locator(tab.action("unack")).click()
+    expect(row.locator(tab.action("ack"))).to_be_visible()
+    centre.change("well")
+    expect(row).to_have_count(0)
 
 
 def test_an_incident_ends(tab: Tab, centre: Played) -> None:
@@ -239,3 +264,21 @@ def test_a_form_before_the_gantries(tab: Tab) -> None:
     late.come(tab)
     expect(page.locator("select[name=to]")).to_have_value(f"road\n{ROAD}")
     expect(page.locator("select[name=unlockDoorId]")).to_have_value("2")
+
+
+def test_a_command_to_those_listed_waits_for_all(tab: Tab) -> None:
+    """A command to the gantries that are listed is previewed once all are known, not for some."""
+    tab.allow("stream|ERR_FAILED")
+    late = Late(tab.page)
+    page = tab.open("/commands?new=1&q=G2")
+    page.wait_for_selector("select[name=what] option", state="attached")
+    expect(page.locator("select[name=to]")).to_have_value("listed")
+    expect(page.locator(".command-form .late")).to_contain_text("Not every gantry is here yet")
+    expect(page.locator(tab.action("preview"))).to_be_disabled()
+    late.come(tab)
+    expect(page.locator(".command-form .late")).to_be_hidden()
+    listed = page.locator("select[name=to] option[value=listed]")
+    expect(listed).to_have_text(re.compile(r"^\d+ of 3000$"))
+    count = listed.inner_text().split()[0]
+    page.click(tab.action("preview"))
+    expect(page.locator(".preview")).to_contain_text(f"of {count} gantries can be reached")

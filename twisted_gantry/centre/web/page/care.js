@@ -11,8 +11,8 @@ import { emergency } from "./known.js";
 
 const VERBS = ["ack", "unack", "shelve", "unshelve"];
 
-// Return `{node, fill(thing)}`: the buttons for an incident, or an alarm of a gantry; `changed()` is
-// called after a change.
+// Return `{node, fill(thing)}`: the buttons for an incident, an alarm of a gantry, or a fault `ofCentre`,
+// which is never shelved; `changed()` is called after a change.
 export function careButtons(changed) {
   const node = make("span", "actions");
   let thing = null;
@@ -33,13 +33,13 @@ export function careButtons(changed) {
       hide(node, over || !may("operator"));
       hide(buttons.ack, Boolean(given.ackedBy));
       hide(buttons.unack, !given.ackedBy);
-      hide(buttons.shelve, muted || emergency(given.cause ?? given.alarm));
+      hide(buttons.shelve, muted || given.ofCentre || emergency(given.cause ?? given.alarm));
       hide(buttons.unshelve, !muted);
     },
   };
 }
 
-// What the API calls an incident, or an alarm of a gantry.
+// What the API calls an incident, an alarm of a gantry, or a fault of the centre.
 const named = (thing) => (thing.cause === undefined
   ? { gantry: thing.gantry, alarm: thing.alarm } : { incident: thing.id });
 

@@ -1,6 +1,6 @@
 // The form of a command: to whom, what, a preview, and a yes where the command can hurt.
 
-import { hide, make } from "./shared/dom.js";
+import { hide, make, write } from "./shared/dom.js";
 import { inLanguage, text, words } from "./shared/language.js";
 import { subscribe } from "./shared/telling.js";
 import { chosen, isAll, matching } from "./choice.js";
@@ -35,9 +35,11 @@ export function commandForm(app) {
   const run = app.button("run", t.run, "primary");
   const told = make("div", "preview");
   told.setAttribute("role", "status");
+  const late = make("p", "hint late", t.listLate);
   const node = make("form", "command-form", to.node, single.node, what.node, fields, expires.node,
-    make("div", "buttons", preview, run), told);
+    make("div", "buttons", preview, run), late, told);
   const inputs = new Map();
+  let asking = false; // whether a preview is on its way
   run.disabled = true;
   run.type = "submit";
 
@@ -54,7 +56,10 @@ export function commandForm(app) {
       ...sections.map((each) => [`section\n${each}`, each.replace("\n", " · ")]),
       ["all", `${text.total} (${known.gantries.size})`],
     ];
-    if (to.input.options.length === options.length) return;
+    if (to.input.options.length === options.length) {
+      options.forEach(([, word], place) => write(to.input.options[place], word)); // numbers change
+      return;
+    }
     const before = to.input.value;
     to.input.replaceChildren(...options.map(([value, word]) => new Option(word, value)));
     to.input.value = picked ? before : wanted(); // what is wanted may come late
@@ -65,7 +70,16 @@ export function commandForm(app) {
   function aim() {
     hide(single.node, to.input.value !== "one");
     single.input.required = to.input.value === "one";
+    bar();
     stale();
+  }
+
+  // Whether some of the gantries that are listed are not known yet: a command would miss them.
+  const tooEarly = () => to.input.value === "listed" && !known.complete;
+
+  function bar() {
+    preview.disabled = asking || tooEarly();
+    hide(late, !tooEarly());
   }
 
   function wanted() {
@@ -114,12 +128,14 @@ export function commandForm(app) {
   }
 
   preview.addEventListener("click", async () => {
-    if (!node.reportValidity() || method() === undefined) return;
+    if (!node.reportValidity() || method() === undefined || tooEarly()) return;
     const asked = body();
     if (Array.isArray(asked.gantries) && !asked.gantries.length) return;
-    preview.disabled = true;
+    asking = true;
+    bar();
     const answer = await app.api.post("api/v1/commands/preview", asked).catch(() => null);
-    preview.disabled = false;
+    asking = false;
+    bar();
     if (answer === null) return;
     previewed = { asked, answer };
     const { gantries, able, unable, maintenance } = answer;
@@ -176,6 +192,7 @@ export function commandForm(app) {
 
   function draw() {
     offerTargets();
+    bar();
     for (const each of [preview, run]) hide(each, !app.may("operator"));
   }
 

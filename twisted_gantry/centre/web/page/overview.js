@@ -5,6 +5,7 @@ import { text } from "./shared/language.js";
 import { address } from "./shared/router.js";
 import { subscribe } from "./shared/telling.js";
 import { pathOf } from "./choice.js";
+import { faultList } from "./fault_list.js";
 import { incidentList } from "./incident_list.js";
 import { known, mainsOff } from "./known.js";
 import { ledgerPanel } from "./ledger.js";
@@ -18,6 +19,7 @@ let ends = [];
 
 export function mount(root, params, app) {
   const counts = stateTiles();
+  const faults = faultList();
   const incidents = incidentList();
   const off = mainsOffList();
   const roads = roadTiles();
@@ -25,7 +27,7 @@ export function mount(root, params, app) {
   const count = { incidents: make("span", "fine"), off: make("span", "fine") };
   root.append(counts.node, make("div", "now",
     make("section", "panel incidents",
-      make("div", "title-row", make("h2", "", text.incidents), count.incidents), ...incidents.nodes),
+      make("div", "title-row", make("h2", "", text.incidents), count.incidents), faults.node, ...incidents.nodes),
     make("section", "panel off",
       make("div", "title-row", make("h2", "", text.mainsOff), count.off), ...off.nodes),
     make("div", "side",
@@ -35,6 +37,7 @@ export function mount(root, params, app) {
   function draw() {
     if (known.overview === null) return;
     counts.draw();
+    faults.fill(known.overview.troubles ?? []);
     incidents.draw();
     off.draw();
     roads.draw();

@@ -40,6 +40,7 @@ export const MANAGE = {
     // commands
     newCommand: "New command", sent: "Commands", noCommands: "No command has been given.",
     to: "To", what: "What",
+    listLate: "Not every gantry is here yet; the preview waits for the rest.",
     oneId: "Gantry id", preview: "Preview", run: "Send",
     reach: (n, all) => `${n} of ${all} gantries can be reached.`,
     peopleWork: (names, n) => `${plural(n, "gantry is", "gantries are")} under maintenance, people may work there: ${names}`,
@@ -147,6 +148,7 @@ export const MANAGE = {
     note: (note) => `“${note}”`,
     newCommand: "新命令", sent: "命令", noCommands: "没有下发过命令。",
     to: "对象", what: "内容",
+    listLate: "门架列表尚未取全，取全后方可预览。",
     oneId: "门架编号", preview: "预览", run: "下发",
     reach: (n, all) => `${all} 个门架中 ${n} 个可达。`,
     peopleWork: (names, n) => `${n} 个门架正在检修，现场可能有人：${names}`,
