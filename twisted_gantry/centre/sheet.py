@@ -8,6 +8,13 @@ from datetime import date, datetime
 
 from openpyxl import load_workbook
 
+from twisted_gantry.centre.marred import (
+    MOST_DIGITS,
+    TooManyMerged,
+    checked,
+    marred_cells,
+    shortened,
+)
 from twisted_gantry.wire.centre_api import MOST_ROWS
 
 MOST_COLUMNS = 100
@@ -44,12 +51,12 @@ def rows_of(content: bytes, most: int | None = None) -> Iterator[tuple[int, Cell
 
 def _of_csv(content: bytes) -> Iterator[tuple[int, Cells]]:
     text = _decoded(content)
-    head = text.partition("\n")[0]
+    head = text.lstrip("\r\n").partition("\n")[0]
     separator = max(",;\t", key=head.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         for number, cells in enumerate(reader, 1):
-            yield number, [_plain(each) for each in cells[:MOST_COLUMNS]]
+            yield number, [checked(_plain(each)) for each in cells[:MOST_COLUMNS]]
     except csv.Error:
         raise NoTable("the file is no CSV file", "文件不是CSV格式") from None
 
@@ -76,10 +83,17 @@ def _of_workbook(content: bytes) -> Iterator[tuple[int, Cells]]:
             raise NoTable("the workbook is too large", "工作簿过大")
         book = load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         sheet = book.worksheets[0]
+        # Programs that write a sheet as a stream say that it has one cell.
+        sheet.reset_dimensions()
+        with sheet._get_source() as source:
+            marred = marred_cells(source)
         for number, row in enumerate(sheet.iter_rows(max_col=MOST_COLUMNS, values_only=True), 1):
-            yield number, [_text(each) for each in row]
+            cells = [_text(each) for each in row]
+            yield number, [marred.get((number, at), each) for at, each in enumerate(cells, 1)]
     except NoTable:
         raise
+    except TooManyMerged:
+        raise NoTable("the workbook has too many merged cells", "合并单元格过多") from None
     except Exception:  # the reader fails in many ways on a file that is damaged on purpose
         raise no_workbook from None
 
@@ -89,11 +103,13 @@ def _text(value: object) -> str:
         return ""
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, int | float) and abs(value) >= 10**MOST_DIGITS:
+        return shortened(f"{value:E}")
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, datetime | date):
         return value.isoformat()
-    return _plain(str(value))
+    return checked(_plain(str(value)))
 
 
 def _plain(text: str) -> str:

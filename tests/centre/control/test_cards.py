@@ -238,6 +238,24 @@ async def test_a_list_comes_from_a_file(lists: CardLists) -> None:
         assert caught.value.errors[0].row == row
 
 
+async def test_a_card_that_a_spreadsheet_shortened(lists: CardLists) -> None:
+    """A card whose digits are lost is a mistake: a list with another card would open no door."""
+    times = "2023-01-01 00:00:00,2033-01-01 00:00:00"
+    content = f"cardId,validTime,invalidTime\n1.10113E+15,{times}\n1101132211,{times}\n"
+    book = Workbook()
+    book.active.append(["cardId", "validTime", "invalidTime"])
+    book.active.append([1101132211223344, datetime(2023, 1, 1), datetime(2033, 1, 1)])  # noqa: DTZ001
+    workbook = io.BytesIO()
+    book.save(workbook)
+    for wrong in (content.encode(), workbook.getvalue()):
+        with pytest.raises(CardsRefused) as caught:
+            await lists.put(wrong, ME)
+        [error] = caught.value.errors
+        assert error.row == 2
+        assert "has a cardId that is a number that the spreadsheet shortened" in error.en
+        assert "cardId数字已被表格软件缩短" in error.zh
+
+
 async def test_both_engines_keep_lists(store: InlineStore, clock: ManualClock) -> None:
     """Versions, counts and answers are the same in both."""
     lists = CardLists(store, ZONE, clock.now, in_no_thread)

@@ -1,6 +1,8 @@
 """Files with many gantries: all rows or none, mistakes by row and column, both ways."""
 
 import io
+import re
+import zipfile
 from itertools import product
 from typing import Any
 
@@ -81,6 +83,94 @@ def test_errors_by_row_and_column(rig: WebRig) -> None:
     ]
     assert all(each["message"] and each["messageZh"] for each in answer.json["errors"])
     assert rig.ask("GET", "/gantries/G1").status == 404
+
+
+def mistakes(rig: WebRig, content: bytes | str) -> list[tuple[int, str, str]]:
+    answer = take(rig, content)
+    assert answer.status == 400, answer.json
+    assert all(each["messageZh"] for each in answer.json["errors"])
+    return [
+        (e["row"], e["column"], " ".join(e["message"].split()[:4])) for e in answer.json["errors"]
+    ]
+
+
+def test_numbers_that_a_spreadsheet_shortened(rig: WebRig) -> None:
+    """An id or a code whose digits are lost is a mistake, in CSV and in a workbook: a gantry with
+    such a code would be refused each report.
+    """
+    told = "is a number that"
+    assert mistakes(rig, "门架编号,授权码\nG1,1.00021E+17\n1E+11,c\nG3,1e5\n") == [
+        (2, "授权码", told),
+        (3, "门架编号", told),
+    ]
+    content = workbook(["门架编号", "eqSN"], ["G1", 123456789012345], ["G2", 1234567890123456])
+    assert mistakes(rig, content) == [(3, "eqSN", told)]
+
+
+def test_formulas(rig: WebRig) -> None:
+    """The value of a formula counts. One that failed or was never calculated is a mistake: it would
+    empty what the registry has.
+    """
+    rig.put("G1", name="north")
+    content = workbook(["门架编号", "门架名称"], ["G1", '=A2&"x"'], ["G2", "#N/A"])
+    assert mistakes(rig, content) == [
+        (2, "门架名称", "is a formula without"),
+        (3, "门架名称", "is the error of"),
+    ]
+    assert mistakes(rig, "id,name\nG1,#REF!\n") == [(2, "name", "is the error of")]
+    for value, name in ((b"<v>north</v>", "north"), (b"<v></v>", "")):
+        calculated = sheet_with(
+            content, rb'<c r="B2">(<f>.*?</f>)<v ?/>', rb'<c r="B2" t="str">\1' + value
+        )
+        calculated = sheet_with(calculated, rb'<row r="3".*?</row>', b"")
+        assert take(rig, calculated).json["errors"] == []
+        assert rig.get("/gantries/G1")["name"] == name
+
+
+def sheet_with(content: bytes, pattern: bytes, by: bytes) -> bytes:
+    """Return a workbook with another sheet."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(made, "w") as new:
+        for name in old.namelist():
+            part = old.read(name)
+            if name.endswith("sheet1.xml"):
+                part, found = re.subn(pattern, by, part)
+                assert found == 1
+            new.writestr(name, part)
+    return made.getvalue()
+
+
+def test_merged_cells(rig: WebRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cell that is merged into another one looks filled and is empty: it is a mistake."""
+    rig.put("G2", road="G9")
+    book, file = Workbook(), io.BytesIO()
+    for row in (["门架编号", "路线编号"], ["G1", "G9"], ["G2", None], ["G3", None]):
+        book.active.append(row)
+    book.active.merge_cells("B2:B4")
+    book.save(file)
+    told = "is merged into B2:"
+    assert mistakes(rig, file.getvalue()) == [(3, "路线编号", told), (4, "路线编号", told)]
+    monkeypatch.setattr("twisted_gantry.centre.marred.MOST_MERGED", 2)
+    assert take(rig, file.getvalue()).error_code == "no-table"
+
+
+def test_cells_below_no_heading(rig: WebRig) -> None:
+    """Nothing of a file is lost: a value without a heading is a mistake, an empty cell is none."""
+    content = "门架编号,,门架名称,\nG1,,a,,,\nG2,x,b,,y\n"
+    told = "stands below no heading"
+    assert mistakes(rig, content) == [(3, "B", told), (3, "E", told)]
+
+
+def test_a_workbook_that_says_it_is_small(rig: WebRig) -> None:
+    """All rows count, also where a program that wrote the sheet as a stream noted one cell."""
+    content = workbook(["id"], ["G1"], ["G2"])
+    small = sheet_with(content, rb"<dimension .*?/>", b'<dimension ref="A1"/>')
+    assert take(rig, small).json["created"] == 2
+
+
+def test_empty_lines_before_the_headings(rig: WebRig) -> None:
+    """They hide no separator."""
+    assert take(rig, "\r\n" + CSV.replace(",", ";")).json["created"] == 2
 
 
 def test_a_dry_run_changes_nothing(rig: WebRig) -> None:

@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted_gantry.centre import sheet
 from twisted_gantry.centre.control.order import Asker
 from twisted_gantry.centre.interfaces import IReportStore, NotStored, Session
+from twisted_gantry.centre.marred import Marred
 from twisted_gantry.centre.store import audit
 from twisted_gantry.centre.store import cards as stored
 from twisted_gantry.centre.store.cards import ALL, CardListSeen, CardsOf
@@ -193,6 +194,9 @@ def checked(rows: Sequence[tuple[int, Any]]) -> list[Card]:
 
 
 def _checked(raw: Any, cards: dict[str, Card]) -> Card | CardFault:
+    for key, cell in raw.items() if isinstance(raw, dict) else ():
+        if isinstance(cell, Marred):
+            return CardFault(f"has a {key} that {cell.en}", f"的{key}{cell.zh}")
     card = read_card(bytes(raw) if isinstance(raw, msgspec.Raw) else raw)
     if isinstance(card, CardFault):
         return card

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from openpyxl.utils.cell import get_column_letter
+
 from twisted_gantry.centre.interfaces import IReportStore, Session
+from twisted_gantry.centre.marred import Marred
 from twisted_gantry.centre.model import Gantry
 from twisted_gantry.centre.sheet import Cells, NoTable, rows_of
 from twisted_gantry.centre.store import audit, registry
@@ -162,6 +165,8 @@ def read_entries(content: bytes) -> _Read:
         return read
     seen: dict[str, int] = {}
     for number, cells in rows:
+        if _lost(read, number, columns, headings, cells):
+            continue
         entry = _entry(columns, cells)
         mistakes = list(wrong_members(entry))
         for wrong in mistakes:
@@ -182,7 +187,8 @@ _FIELD_OF = {each.name: each.field for each in COLUMNS}
 def _columns(read: _Read, number: int, headings: Cells) -> list[str | None]:
     """Return the field of each column; what is no heading is an error, so that nothing is lost."""
     columns: list[str | None] = []
-    for text in headings:
+    for cell in headings:
+        text = str(cell)
         column = _BY_HEADING.get(_heading(text))
         columns.append(None if column is None or column in KNOWN_ONLY else column.field)
         if column is None:
@@ -195,6 +201,22 @@ def _columns(read: _Read, number: int, headings: Cells) -> list[str | None]:
         else:
             read.headings[column.field] = text
     return columns
+
+
+def _lost(
+    read: _Read, number: int, columns: Sequence[str | None], headings: Cells, cells: Cells
+) -> bool:
+    """Note what a row has that would be lost, and tell whether there is such a cell."""
+    before = len(read.errors)
+    for place, cell in enumerate(cells):
+        name = columns[place] if place < len(columns) else None
+        if isinstance(cell, Marred):
+            if name is not None:
+                read.wrong(number, name, cell.en, cell.zh)
+        elif cell and (place >= len(columns) or not headings[place]):
+            column = get_column_letter(place + 1)
+            read.wrong(number, column, "stands below no heading", "所在列没有标题")
+    return len(read.errors) > before
 
 
 def _entry(columns: Sequence[str | None], cells: Cells) -> Gantry:
