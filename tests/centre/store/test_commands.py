@@ -1,5 +1,8 @@
 """Claims of orders, in both engines: by the database's clock, and each by one worker."""
 
+from collections.abc import Callable
+from typing import Any, cast
+
 import pytest
 
 from tests.centre import postgres
@@ -81,6 +84,48 @@ async def test_the_life_of_orders(store: InlineStore) -> None:
     older = await store.read(lambda s: commands.listed(s, roads={"G2"}, limit=9, after="a3"))
     assert [each.id for each in older] == ["a1"]
     assert await store.read(lambda s: commands.listed(s, roads={"G7"}, limit=9)) == []
+
+
+class Between:
+    """A transaction in which another worker claims and commits before the second statement."""
+
+    def __init__(self, session: Session, meanwhile: Callable[[], object]) -> None:
+        self._session, self._meanwhile, self._statements = session, meanwhile, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+    def rows(self, sql: str, *values: Any) -> list[Any]:
+        self._statements += 1
+        if self._statements == 2:
+            self._meanwhile()
+        return self._session.rows(sql, *values)
+
+
+def test_a_gantry_has_one_order_under_way_for_all_workers() -> None:
+    """A claim that another worker commits in the midst of it leaves no second order of its gantry:
+    two commands at once would reach the gantry in any order.
+    """
+    url = postgres.new_database()
+    engines = [PostgresEngine(url) for _ in range(2)]
+    one, other = (each.connect() for each in engines)
+    one.transaction(lambda s: place(s, "a1", "G1"))
+    one.transaction(lambda s: place(s, "a2", "G1", "G2"))
+    theirs: list[Claim] = []
+
+    def meanwhile() -> None:
+        theirs.extend(other.transaction(lambda s: claim(s, "b", most=1)))
+
+    def mine(session: Session) -> list[Claim]:
+        return claim(cast("Session", Between(session, meanwhile)), "a")
+
+    got = one.transaction(mine)
+    assert [(each.gantry, each.command) for each in theirs] == [("G1", "a1")]
+    assert [(each.gantry, each.command) for each in got] == [("G2", "a2")]
+    for connection, engine in zip((one, other), engines, strict=True):
+        connection.close()
+        engine.close()
+    postgres.drop_database(url)
 
 
 def test_two_workers_never_claim_one_order() -> None:

@@ -223,11 +223,12 @@ def claim(session: Session, owner: str, most: int, lease: float) -> list[Claim]:
     after the COMMIT, and what is not returned never.
     """
     now = session.now()
-    busy = [row[0] for row in session.rows("SELECT gantry FROM orders WHERE state = 'sent'")]
+    # One statement sees one moment: an order that another worker claims meanwhile still waits, and
+    # hides the next one of its gantry.
     waiting = session.rows(
-        "SELECT gantry, id FROM orders WHERE state = 'queued' AND expires > ?"
-        " AND NOT gantry {in} ORDER BY id LIMIT ?",
-        *(now, busy, WINDOW),
+        "SELECT gantry, id FROM orders WHERE state = 'queued' AND expires > ? AND gantry NOT IN"
+        " (SELECT gantry FROM orders WHERE state = 'sent') ORDER BY id LIMIT ?",
+        *(now, WINDOW),
     )
     first: dict[str, int] = {}
     for gantry, which in waiting:
