@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from klein import Klein
+from twisted.internet.defer import Deferred
 
 from tests.devices.rig import DriverRig, Wire
 from twisted_gantry.config.load import load
@@ -50,11 +51,15 @@ class Rig(DriverRig):
         super().__init__()
         app: Any = Klein()
         self.body, self.status, self.tokens = b"", 200, set[str]()
+        self.slow = False
 
         @app.route("/values")  # type: ignore[untyped-decorator]
-        def values(request: Any) -> bytes:
+        def values(request: Any) -> Any:
             self.tokens.add(request.getHeader("Authorization"))
             request.setResponseCode(self.status)
+            if self.slow:
+                request.write(self.body)
+                return Deferred()
             return self.body
 
         wire: Any = Wire(self.clock, meter=app.resource())
@@ -102,6 +107,23 @@ def test_an_answer_without_a_value_is_no_reading(rig: Rig, status: int, body: by
     rig.status, rig.body = status, body
     rig.start(10.0)
     assert (rig.state, rig.good("t")) == ("offline", "get-failed")
+
+
+@pytest.mark.parametrize("came", [b'{"rooms": [{"t', b" " * 400])
+def test_an_answer_that_does_not_end_is_told_as_slow(rig: Rig, came: bytes) -> None:
+    """What came has no value: the reason is that the rest did not come, not what is missing."""
+    rig.body, rig.slow = came, True
+    rig.start(80.0)
+    assert rig.state == "offline"
+    assert "no end of the answer within" in rig.device.status.last_error
+
+
+def test_a_missing_member_is_told_in_chinese(rig: Rig) -> None:
+    """The device stays online, and its status names the point."""
+    rig.body = b'{"rooms": [{"t": "21.5"}], "smoke": 0, "mode": "cool"}'
+    rig.start()
+    assert rig.state == "online"
+    assert rig.device.status.outage.zh == "应答中没有kw的值"
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ from twisted_gantry.devices.polled import (
     wrong_headers,
 )
 from twisted_gantry.net.http.client import Answer, BoundedClient, CutShort, NoAnswer
-from twisted_gantry.net.outage import Cause, of_status, outage
+from twisted_gantry.net.outage import Cause, Outage, of_status, outage
 from twisted_gantry.wire.errors import WireError
 from twisted_gantry.wire.etc.uploads import GROUPS
 from twisted_gantry.wire.json import salvage
@@ -133,28 +133,34 @@ class HttpJsonDevice(MappedDevice):
         try:
             answer = await self._client.request("GET", self._settings.url, headers=headers)
         except CutShort as cut:  # what came counts
-            return self._values(cut.answer)
+            return self._values(cut.answer, cut.outage)
         except NoAnswer as error:
             raise NothingRead(error.outage) from None
         return self._values(answer)
 
-    def _values(self, answer: Answer) -> Mapping[str, Value]:
+    def _values(self, answer: Answer, cut: Outage | None = None) -> Mapping[str, Value]:
+        """Return what is in an answer; `cut` is why it did not come whole."""
         if answer.status != 200:
             en = f"HTTP status {answer.status}"
             raise NothingRead(replace(of_status(answer.status, "it", "设备"), en=en))
         try:
             document, repairs = salvage(answer.body)
         except WireError as error:
-            raise NothingRead(NotUnderstood(str(error), answer.body).outage) from None
+            raise NothingRead(cut or NotUnderstood(str(error), answer.body).outage) from None
         self.counts[REPAIRED] += bool(repairs)
         values = {each.name: each.value_in(document) for each in self._settings.point}
         missing = [name for name, value in values.items() if value is None]
         if len(missing) == len(values):
             en = f"the answer has no value for {missing[0]}, nor for any other point"
             zh = f"应答中没有{missing[0]}及其他任何测点的值"
-            raise NothingRead(outage(Cause.MALFORMED, en=en, zh=zh))
-        self.troubles = [*repairs, *(f"the answer has no value for {name}" for name in missing)]
+            raise NothingRead(cut or outage(Cause.MALFORMED, en=en, zh=zh))
+        self.troubles = [*repairs, *map(_missing, missing)]
         return values
+
+
+def _missing(name: str) -> Outage:
+    en, zh = f"the answer has no value for {name}", f"应答中没有{name}的值"
+    return outage(Cause.MALFORMED, en=en, zh=zh)
 
 
 def _wrong_url(url: str) -> str:

@@ -38,6 +38,7 @@ Order = Literal["ABCD", "CDAB", "BADC", "DCBA"]
 
 _FORMATS = {"u16": ">H", "s16": ">h", "u32": ">I", "s32": ">i", "f32": ">f"}
 _HEADER = 7
+_PROTOCOL_ENDS = 4  # bytes, the last two of them 0: what `frames` has judged
 _SHORTEST, _LONGEST = 2, 254  # of a frame behind its length: unit and function at least
 
 # A peer that sends nonsense would have a warning for each message.
@@ -65,6 +66,16 @@ class ModbusRefused(WireError):
         name = known.get(code, "unknown")
         super().__init__(f"Modbus exception {code}, {name}")
         self.code = code
+
+
+class BadReply(BadMessage):
+    """A reply of Modbus that is not what was asked for; `zh` says so in Chinese. `is_other`:
+    another unit replies.
+    """
+
+    def __init__(self, en: str, zh: str, *, is_other: bool = False) -> None:
+        super().__init__(en)
+        self.zh, self.is_other = zh, is_other
 
 
 def installed() -> bool:
@@ -143,11 +154,12 @@ class ClientCodec:
         self._framer = (FramerSocket if self._tcp else FramerRTU)(DecodePDU(False))
         self._buffer = bytearray()
         self._number = self._strays = 0
+        self._stray: BadReply | None = None
 
     def request(self, pdu: "ModbusPDU") -> bytes:
         """Return the bytes of a request; what came before them is forgotten."""
         self._buffer.clear()
-        self._strays = 0
+        self._strays, self._stray = 0, None
         self._number = self._number % 0xFFFF + 1
         pdu.dev_id, pdu.transaction_id = self._unit, self._number
         return self._framer.buildFrame(pdu)
@@ -163,12 +175,21 @@ class ClientCodec:
                 found = self._decoded(frame) or found
                 self._strays += 1
                 if self._strays > MOST_STRAYS:
-                    raise BadMessage(f"over {MOST_STRAYS} replies to one request")
+                    en, zh = "over {} replies to one request", "一次请求收到超过{}个应答"
+                    raise BadReply(en.format(MOST_STRAYS), zh.format(MOST_STRAYS))
         else:
             found = self._decoded(bytes(self._buffer))
             if found is None and len(self._buffer) > 2 * LONGEST_FRAME:
-                raise BadMessage(f"not Modbus RTU: {quote(bytes(self._buffer[:40]))}")
+                raise BadMessage(f"not Modbus RTU: {_shown(self._buffer)}")
         return found
+
+    @property
+    def instead(self) -> BadReply | None:
+        """Why what came since the last request is no reply to it; None if no Modbus came."""
+        if self._stray is None and self._tcp and len(self._buffer) >= _PROTOCOL_ENDS:
+            en, zh = "a reply without its end", "应答不完整"
+            return BadReply(f"{en}: {_shown(self._buffer)}", f"{zh}：{_shown(self._buffer)}")
+        return self._stray
 
     def _decoded(self, frame: bytes) -> "ModbusPDU | None":
         from pymodbus.exceptions import ModbusException
@@ -177,12 +198,28 @@ class ClientCodec:
             _, unit, number, body = self._framer.decode(frame)
             pdu = self._framer.decoder.decode(body) if body else None
         except (ModbusException, IndexError, ValueError, struct.error):
-            raise BadMessage(f"not Modbus: {quote(frame[:40])}") from None
-        if not body or unit != self._unit or (self._tcp and number != self._number):
+            raise BadMessage(f"not Modbus: {_shown(frame)}") from None
+        if not body:
+            return None
+        if unit != self._unit:
+            en, zh = f"unit {unit} replies instead of {self._unit}", "应答的单元号为{}，应为{}"
+            self._stray = BadReply(en, zh.format(unit, self._unit), is_other=True)
+            return None
+        if self._tcp and number != self._number:
+            en, zh = "a reply to another request", "应答的事务号与请求不符"
+            self._stray = BadReply(f"{en}: number {number} instead of {self._number}", zh)
             return None
         if pdu is None:
-            raise BadMessage(f"a Modbus reply that cannot be read: {quote(frame[:40])}")
+            en, zh = "a Modbus reply that cannot be read", "Modbus应答无法解析"
+            raise BadReply(f"{en}: {_shown(frame)}", f"{zh}：{_shown(frame)}")
         return pdu
+
+
+def _shown(data: bytes | bytearray) -> str:
+    """Return the first bytes: text as such, others in hexadecimal."""
+    first = bytes(data[:40])
+    is_text = first[:4].isascii() and first[:4].decode().isprintable()
+    return quote(first) if is_text else first[:20].hex(" ")
 
 
 def check_reply(pdu: "ModbusPDU", function: int) -> None:
@@ -190,7 +227,9 @@ def check_reply(pdu: "ModbusPDU", function: int) -> None:
     if pdu.function_code == function | 0x80:
         raise ModbusRefused(pdu.exception_code)
     if pdu.function_code != function:
-        raise BadMessage(f"function {pdu.function_code} was answered instead of {function}")
+        found = pdu.function_code
+        en = f"function {found} was answered instead of {function}"
+        raise BadReply(en, f"应答的功能码为{found}，应为{function}")
 
 
 def values_read(pdu: "ModbusPDU", function: int, count: int) -> Sequence[int]:
@@ -198,7 +237,8 @@ def values_read(pdu: "ModbusPDU", function: int, count: int) -> Sequence[int]:
     check_reply(pdu, function)
     found: Sequence[int] = pdu.bits if function in READ_BITS else pdu.registers
     if len(found) < count or (function in READ_REGISTERS and len(found) > count):
-        raise BadMessage(f"{len(found)} values were answered instead of {count}")
+        en = f"{len(found)} values were answered instead of {count}"
+        raise BadReply(en, f"应答了{len(found)}个值，应为{count}个")
     return found
 
 
@@ -212,7 +252,7 @@ def frames(buffer: bytearray) -> Iterator[bytes]:
     while len(buffer) >= _HEADER - 1 or (len(buffer) > 3 and buffer[2:4] != b"\0\0"):
         protocol, length = int.from_bytes(buffer[2:4], "big"), int.from_bytes(buffer[4:6], "big")
         if protocol or not _SHORTEST <= length <= _LONGEST:
-            raise BadMessage(f"not Modbus TCP: {quote(bytes(buffer[:40]))}")
+            raise BadMessage(f"not Modbus TCP: {_shown(buffer)}")
         whole = length + _HEADER - 1
         if len(buffer) < whole:
             return

@@ -148,6 +148,32 @@ def test_another_protocol_is_named(rigs: Any, says: bytes) -> None:
     assert says[:7].decode() in rig.device.status.last_error
 
 
+@pytest.mark.parametrize(
+    ("says", "en", "zh"),
+    [
+        ("00010000000502030200 05", "unit 2 replies instead of 1", "应答的单元号为2，应为1"),
+        ("00070000000501030200 05", "a reply to another request", "应答的事务号与请求不符"),
+        ("0001000000c80103020005", "a reply without its end: 00 01 00", "应答不完整"),
+        ("0001000000030103 00", "0 values were answered instead of 1", "应答了0个值，应为1个"),
+        ("00010000000501040200 05", "function 4 was answered", "应答的功能码为4，应为3"),
+        ("0001000000020183", "a Modbus reply that cannot be read", "Modbus应答无法解析：00 01"),
+        ("0001000000000103020005", "not Modbus TCP: 00 01 00 00 00 00 01", "对端使用的不是本协议"),
+    ],
+)
+def test_a_reply_that_is_none_is_told(rigs: Any, says: str, en: str, zh: str) -> None:
+    """Modbus that answers something else is not told as another protocol, nor in letters that no
+    person can read.
+    """
+    table = Table({0: 1})
+    table.says = bytes.fromhex(says)
+    rig = rigs(points('name = "a"\nregister = 0'), table, poll=0.5, patience=0.5)
+    rig.clock.run(8.0)
+    assert rig.state == "offline"
+    assert en in rig.device.status.last_error
+    assert zh in rig.device.status.outage.zh
+    assert "\ufffd" not in rig.device.status.last_error
+
+
 def test_a_flood_of_replies_ends_the_connection(rigs: Any) -> None:
     """A device that answers one request with any number of others is cut after a few."""
     table = Table({0: 5})

@@ -245,6 +245,19 @@ def test_chunks_that_cannot_be_read_are_told(net: Net) -> None:
     assert got == ["the chunks of the answer cannot be read"]
 
 
+@pytest.mark.parametrize(
+    "lengths", [b"Content-Length: -5", b"Content-Length: 5\r\nContent-Length: 6"]
+)
+def test_a_head_that_cannot_be_read_is_told(net: Net, lengths: bytes) -> None:
+    """A length that is none is a mistake of the server; its words are told."""
+    got = net.ask()
+    peer = net.accept()
+    peer.send(b"HTTP/1.1 200 OK\r\n" + lengths + b"\r\n\r\nabcde")
+    peer.lose()
+    [told] = got
+    assert str(told).startswith("the head of the answer cannot be read: ")
+
+
 def test_a_body_at_the_bound_is_taken(net: Net) -> None:
     """A body of just the bound is taken; a request may have a bound of its own."""
     got = net.ask()

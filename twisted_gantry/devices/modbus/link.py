@@ -89,6 +89,9 @@ class _Connection(Protocol):
         silent = outage(
             Cause.SILENT, en=f"no reply within {seconds} s", zh=f"已连接，但{seconds}秒内无应答"
         )
+        if (instead := self._codec.instead) is not None:
+            self.drop(instead)
+            return
         foreign = self._first and not self._heard
         self.drop(NoReply(not_protocol(self._first) if foreign else silent))
 

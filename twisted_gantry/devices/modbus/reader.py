@@ -16,7 +16,7 @@ from twisted_gantry.net.connecting import NotReached
 from twisted_gantry.net.outage import Cause, Outage, outage
 from twisted_gantry.wire import modbus as wire
 from twisted_gantry.wire.errors import WireError
-from twisted_gantry.wire.modbus import Code, ModbusRefused
+from twisted_gantry.wire.modbus import BadReply, Code, ModbusRefused
 from twisted_gantry.wire.reading import Value
 
 REPLAN = 3600.0  # seconds after which requests that were taken apart are put together again
@@ -108,5 +108,8 @@ class RegisterReader:
 def _why(error: NoReply | WireError) -> Outage:
     if isinstance(error, NoReply):
         return error.outage
+    if isinstance(error, BadReply):
+        cause = Cause.WRONG_IDENTITY if error.is_other else Cause.MALFORMED
+        return outage(cause, en=str(error), zh=error.zh)
     foreign = "not Modbus" in str(error)
     return outage(Cause.NOT_PROTOCOL if foreign else Cause.MALFORMED, str(error))

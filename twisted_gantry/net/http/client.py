@@ -398,6 +398,9 @@ def _explain(failure: Failure) -> Failure:
         known = [outage_of(each) for each in reasons if isinstance(each, NoAnswer | SSL.Error)]
         odd = [not_protocol(each.args[1]) for each in reasons if _is_no_http(each)]
         found = [*known, *odd, *map(_lost, reasons), outage(Cause.CLOSED, en="lost")][0]
+        bad = [each for each in reasons if isinstance(each, ValueError)]
+        if bad and isinstance(error, web.ResponseFailed):
+            return Failure(NoAnswer(_bad_head(bad[0])))
         if any(isinstance(each, NoAnswer) for each in reasons):
             return Failure(NoAnswer(found))
         told = [outage_of(e).en if isinstance(e, SSL.Error) else _words(e) for e in reasons]
@@ -415,6 +418,12 @@ def _explain(failure: Failure) -> Failure:
         en, zh = f"the request cannot be made: {kind}", f"无法生成请求：{kind}"
         return Failure(NoAnswer(outage(Cause.LOCAL, en=en, zh=zh)))
     return Failure(NoAnswer(_lost(error)))
+
+
+def _bad_head(error: BaseException) -> Outage:
+    en, zh = "the head of the answer cannot be read", "应答的HTTP头无法解析"
+    words = _words(error)
+    return outage(Cause.MALFORMED, en=f"{en}: {words}", zh=f"{zh}：{words}")
 
 
 def _is_no_http(error: BaseException | None) -> bool:
