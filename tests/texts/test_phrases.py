@@ -225,6 +225,8 @@ def test_a_check_in_chinese() -> None:
     assert told[0] == "site.toml:3: gantry.nmae: 未知的键；是否为 name？"
     assert told[1].startswith("site.toml:5: web.listen: tcp:8080 可从其他机器访问")
     assert problems().chinese("expected int >= 1; it is 0") == "应为不小于 1 的整数；现为 0"
+    roads = "expected array | null, got str; it is 'G2'"  # roads = "G2" of a user
+    assert problems().chinese(roads) == "应为数组，而非 str；现为 'G2'"
     assert errors().chinese("airOperate is out of range") == "airOperate 超出范围"
     later = [Problem("s", 1, "k", "is missing")]
     assert checked(later, [], "zh").splitlines() == ["s:1: k: 缺失；此时未检查", "配置无误"]
