@@ -153,6 +153,29 @@ def test_outcomes_that_do_not_come(ctl: Ctl, monkeypatch: pytest.MonkeyPatch) ->
     assert "still to come" in result.stdout
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_a_centre_that_is_lost_meanwhile(
+    ctl: Ctl, peer: CentrePeer, monkeypatch: pytest.MonkeyPatch, lang: str
+) -> None:
+    """A command that was taken is on its way: without an answer its outcome is unknown (3), and not
+    that nothing was sent (2), nor a refusal (1). A script would send it again.
+    """
+    number = ""
+
+    def lose(_: float) -> None:
+        nonlocal number
+        [one] = peer.rig.get("/commands")["commands"]
+        number = one["id"]
+        answer = (503, {"error": {"code": "not-stored", "message": "no database"}})
+        peer.replies["GET", f"/api/v1/commands/{number}"] = answer
+
+    monkeypatch.setattr(order, "_pause", lose)
+    result = send(ctl, "update-now", "--gantry", "G1", lang=lang)
+    assert result.exit_code == 3
+    told = {"en": f"Command {number} was taken", "zh": f"命令 {number} 已受理，结果未知"}
+    assert told[lang] in result.stderr
+
+
 def test_usage(ctl: Ctl) -> None:
     """What is wrong is named; without a command all are listed."""
     rows = rows_of(send(ctl).stdout)

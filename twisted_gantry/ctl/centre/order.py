@@ -98,7 +98,13 @@ def command(
     number = _submitted(session, wish)
     if no_wait:
         return _told(session, number)
-    return _follow(session, number, expires + LATE)
+    try:
+        return _follow(session, number, expires + LATE)
+    except ApiError as error:  # the command is on its way all the same
+        message = session.explain(error)
+        raise Trouble(
+            "order-unseen", Exit.UNKNOWN, error.code, id=number, message=message
+        ) from None
 
 
 def _choice(

@@ -59,6 +59,10 @@ CENTRE: Mapping[str, tuple[str, str]] = {
     ),
     "order-over": ("Command {id}: {counts}", "命令 {id}：{counts}"),
     "order-taken": ("Command {id} was taken.", "命令 {id} 已受理。"),
+    "order-unseen": (
+        "Command {id} was taken, and what became of it is unknown: {message}",
+        "命令 {id} 已受理，结果未知：{message}",
+    ),
     "order-unsure": (
         "It is unknown whether the centre took the command: {message}",
         "中心是否受理该命令未知：{message}",
