@@ -1,5 +1,6 @@
 """What a person does: look for what needs care, choose, acknowledge, command, edit, import."""
 
+import json
 import re
 
 import pytest
@@ -72,7 +73,11 @@ def test_a_fault_of_the_centre_is_acknowledged(tab: Tab, centre: Played, languag
     row.locator(tab.action("ack")).click()
     page.click(f"dialog {tab.action('confirm')}")
     expect(row).to_contain_text({"en": "seen by zhang", "zh": "zhang 已确认"}[language])
-    tab.shot(f"centre-fault-{language}")
+    tab.axe()
+    for width in (400, 1400):
+        tab.size(width, 900)
+        tab.shot(f"centre-fault-{language}-{width}")
+        tab.until_fits(width)
     row.locator(tab.action("unack")).click()
     expect(row.locator(tab.action("ack"))).to_be_visible()
     centre.change("well")
@@ -282,3 +287,34 @@ def test_a_command_to_those_listed_waits_for_all(tab: Tab) -> None:
     count = listed.inner_text().split()[0]
     page.click(tab.action("preview"))
     expect(page.locator(".preview")).to_contain_text(f"of {count} gantries can be reached")
+
+
+def test_a_command_whose_answer_is_lost(tab: Tab) -> None:
+    """One that is sent again from the same preview has the same id: the centre does it once."""
+    tab.allow("ERR_FAILED")
+    sent: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+            return
+        sent.append(str(json.loads(route.request.post_data or "{}")["id"]))
+        if len(sent) == 1:
+            route.fetch()
+            route.abort()
+        else:
+            route.continue_()
+
+    tab.page.route("**/api/v1/commands", lose)
+    page = tab.open(f"/commands?new=1&road={ROAD}")
+    page.wait_for_selector("select[name=what] option", state="attached")
+    page.select_option("select[name=what]", label="unlock a door: 1 front, 2 back ▲")
+    page.select_option("select[name=unlockDoorId]", "1")
+    page.click(tab.action("preview"))
+    for _ in range(2):
+        page.click(tab.action("run"))
+        page.click(f"dialog {tab.action('confirm')}")
+        tab.until("the command left", lambda: sent)
+    page.wait_for_url("**/commands/c*")
+    assert len(sent) == 2
+    assert sent[0] == sent[1]

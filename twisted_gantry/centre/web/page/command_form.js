@@ -137,7 +137,8 @@ export function commandForm(app) {
     asking = false;
     bar();
     if (answer === null) return;
-    previewed = { asked, answer };
+    // One preview is one command, also if it is sent again after an answer that was lost.
+    previewed = { asked, answer, id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}` };
     const { gantries, able, unable, maintenance } = answer;
     const call = (id) => gantryName(known.gantries.get(id) ?? { id });
     const named = unable.slice(0, NAMED).map((each) =>
@@ -159,7 +160,7 @@ export function commandForm(app) {
       preview.click();
       return;
     }
-    const { asked, answer } = previewed;
+    const { asked, answer, id } = previewed;
     if (answer.endangers) {
       const yes = await app.ask({
         title: t.runTitle(called({ method: asked.method, does: answer.does }), answer.able),
@@ -168,7 +169,6 @@ export function commandForm(app) {
       if (yes === null) return;
     }
     run.disabled = true;
-    const id = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
     const taken = await app.api.post("api/v1/commands", { ...asked, id, confirm: Boolean(answer.endangers) })
       .catch(() => null);
     run.disabled = false;

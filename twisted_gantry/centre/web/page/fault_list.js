@@ -16,6 +16,7 @@ export function faultList() {
   return {
     node,
     fill(faults) {
+      hide(node, faults.length === 0);
       sync(node, faults, (each) => `${each.alarm}@${each.process}`, build, fill);
     },
   };
