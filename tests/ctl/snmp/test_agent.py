@@ -101,6 +101,28 @@ def test_a_gantry_that_hangs_holds_nobody(monkeypatch: pytest.MonkeyPatch) -> No
     free.set()
 
 
+def test_what_is_old_is_not_told_as_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manager that asks each five minutes does not get the state of five minutes ago from a
+    gantry that hangs.
+    """
+    free = threading.Event()
+    free.set()
+
+    def look() -> Snapshot:
+        free.wait(60)
+        return snapshot()
+
+    looking = Looking(look, "", lambda: NOW, NOW)
+    assert reachable(looking.current()) == "1"
+    free.clear()
+    for name, seconds in (("FRESH_S", 0.0), ("GONE_S", 0.0), ("WAIT_S", 0.05)):
+        monkeypatch.setattr(agent, name, seconds)
+    assert reachable(looking.current()) == "2"
+    monkeypatch.setattr(agent, "WAIT_S", 60.0)
+    free.set()
+    assert reachable(looking.current()) == "1"
+
+
 def test_a_gantry_without_an_answer_is_gone_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was last known stands for some seconds, then the gantry counts as gone."""
     monkeypatch.setattr(agent, "FRESH_S", 0.0)

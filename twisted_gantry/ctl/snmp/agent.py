@@ -22,7 +22,9 @@ FRESH_S = 2.0
 WAIT_S = 1.0
 """Seconds for which a request waits for a fresh look; `snmpd` serves nobody meanwhile."""
 GONE_S = 15.0
-"""Seconds after the last good look after which the gantry counts as gone."""
+"""Seconds after the last good look after which the gantry counts as gone: what was known then is
+not told as the present state, also when nobody asked meanwhile.
+"""
 
 
 class Trees(Protocol):
@@ -77,6 +79,8 @@ class Looking:
                 self._wanted.set()
                 if not self._looked.wait_for(lambda: self._at >= asked, WAIT_S):
                     self._at = monotonic()  # others do not wait for the same look
+                    if self._at - self._good_at >= GONE_S:  # nobody asked for long
+                        self._tree = self._build(None, self._now())
             return self._tree
 
     def _run(self) -> None:
@@ -104,8 +108,8 @@ class Looking:
         self._known, self._good_at, self._lost_since = snapshot.upses, monotonic(), None
         return tree
 
-    def _build(self, snapshot: Snapshot | None) -> SnmpTree:
-        times = (self._now(), self._started, self._lost_since or 0.0)
+    def _build(self, snapshot: Snapshot | None, lost_since: float = 0.0) -> SnmpTree:
+        times = (self._now(), self._started, self._lost_since or lost_since)
         return built(snapshot, self._ups, self._known, *times)
 
 
