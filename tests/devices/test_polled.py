@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from tests.support import Bench
 from twisted_gantry.core.status import State, Status
@@ -18,13 +19,15 @@ class Device:
         bench = Bench()
         self.clock = bench.clock
         self.status = Status("d1", self.clock.now)
-        self.reason, self.pause = reason, pause
+        self.reason, self.pause, self.mistake = reason, pause, False
         self.began: list[float] = []
         self.poller = Poller(bench.context, self.status, self._read, 10.0, **options)
 
     async def _read(self) -> float | None:
         self.began.append(self.clock.seconds())
         await deferLater(self.clock, 1.0)
+        if self.mistake:
+            raise KeyError("voltage")
         if self.reason:
             self.poller.failed(self.reason)
         else:
@@ -48,6 +51,22 @@ def test_a_period_counts_from_the_beginning_and_a_pause_from_the_end(
     assert device.run(42.0)[:4] == [gap] * 4
     assert device.status.state is State.ONLINE
     assert device.poller.seconds.sum == pytest.approx(device.poller.seconds.count)
+
+
+def test_a_mistake_of_a_driver_takes_a_device_offline(logged_failures: list[Failure]) -> None:
+    """Its points are not good for ever; it is read again, and comes back."""
+    lost: list[State] = []
+    device: Device = Device(losing=lambda: lost.append(device.status.state))
+    states = []
+    for mistake, seconds in ((False, 5.0), (True, 2.0), (True, 45.0), (False, 5.0)):
+        device.mistake = mistake
+        device.run(seconds)
+        states.append(device.status.state)
+    assert states == [State.ONLINE, State.ONLINE, State.OFFLINE, State.ONLINE]
+    assert lost[0] is State.ONLINE
+    assert str(device.status.last_error).startswith("the driver has a mistake")
+    assert {failure.type for failure in logged_failures} == {KeyError}
+    logged_failures.clear()
 
 
 @pytest.mark.parametrize(("counted", "told"), [(True, "odd, 3 times in a row"), (False, "odd")])

@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 from msgspec import Meta
-from twisted.internet.defer import Deferred, ensureDeferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, ensureDeferred, succeed
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from twisted_gantry.core.alarms import Rule
@@ -41,6 +42,11 @@ from twisted_gantry.wire.quote import quote
 from twisted_gantry.wire.reading import Quality, Value
 from twisted_gantry.wire.secret import Secret
 
+_log = Logger()
+
+_MISTAKE = outage(
+    Cause.LOCAL, en="the driver has a mistake: see the log", zh="驱动程序出错：见日志"
+)
 _UNPROVED = frozenset({State.CONNECTING, State.OFFLINE})  # states in which the pauses grow
 MAX_FAILURES = 3
 """Readings in a row that fail before a device is offline."""
@@ -63,7 +69,8 @@ _HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,8190}[!-~])?")
 class Poller:
     """Reads a device every `period` seconds, and keeps its `status`.
 
-    `read` reads once and reports by `good` or `failed`. It may return the pause until the next
+    `read` reads once and reports by `good` or `failed`; an error of it is logged, and is a reading
+    that failed. It may return the pause until the next
     reading, in seconds. Otherwise the next reading begins one period after the beginning of this
     one; in a state of `backs_off` it begins after a pause that grows with each failure.
 
@@ -123,7 +130,15 @@ class Poller:
 
     async def _turn(self) -> float:
         began = self._clock.seconds()
-        pause = await self._read()
+        try:
+            pause = await self._read()
+        except CancelledError:
+            raise
+        except Exception:
+            _log.failure("{what} failed", what=f"polling {self._status.name}")
+            self._losing()
+            self.failed(_MISTAKE)
+            pause = None
         took = self._clock.seconds() - began
         self.seconds.observe(took)
         if pause is not None:

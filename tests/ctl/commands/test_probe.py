@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from twisted.internet.threads import blockingCallFromThread, deferToThread
 
 from tests.ctl.raw import raw_server
 from twisted_gantry.ctl.main import cli
-from twisted_gantry.ctl.probing import live, shown
+from twisted_gantry.ctl.probing import live, request, shown
 from twisted_gantry.net.outage import WORDS, Cause
 
 SECRET = "hunter2-secret"
@@ -225,6 +226,13 @@ async def test_nothing_listens(kind: str, tmp_path: Path) -> None:
     assert f"{WORDS[Cause.REFUSED].zh} [refused]" in result.stdout
     assert WORDS[Cause.REFUSED].advice_zh in result.stdout
     assert "– 应答检查" in result.stdout
+
+
+def test_the_key_of_the_address_of_a_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind of another package may have its place in `address`, as ours have."""
+    found = EntryPoint("line-meter", "twisted_gantry.devices.modbus.driver:kind", "kinds")
+    monkeypatch.setattr(request, "entry_points", lambda **_: [found])
+    assert request._place_of("line-meter") == "address"
 
 
 def _http(status: str, body: bytes = b"") -> bytes:

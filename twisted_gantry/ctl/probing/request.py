@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ OPTIONS = {
     "eq_sn": "The account at the cloud. · 云平台 eqSN。",
 }
 
-# The key of the address, and that of the secret, where it is not `password`.
-_AT = {"ups-card": "address", "relay": "address", "modbus": "address", CLOUD: "address"}
+_KINDS = "twisted_gantry.devices"
+# The key of the secret, where it is not `password`.
 _SECRETS = {"cabinet": "auth", "computer": "token", PLATFORM: "auth", CLOUD: "api_key"}
 # Settings that a kind must have, and a probe does not use.
 _UNUSED: Mapping[str, Mapping[str, Any]] = {
@@ -43,7 +43,7 @@ _MONITOR = '[monitor]\nlisten = "tcp:0:interface=127.0.0.1"\nauth = "not-listeni
 
 def kinds() -> list[str]:
     """Return the words for what can be probed."""
-    found = [each.name for each in entry_points(group="twisted_gantry.devices")]
+    found = [each.name for each in entry_points(group=_KINDS)]
     return [*sorted(found), PLATFORM, CLOUD]
 
 
@@ -64,7 +64,7 @@ def settings_of(
     kind = ALIASES.get(kind, kind)
     if kind not in kinds():
         raise Trouble("probe-kind", Exit.USAGE, kind=kind, known=", ".join(kinds()))
-    table: dict[str, Any] = {_AT.get(kind, "url"): address, **_UNUSED.get(kind, {}), **given}
+    table: dict[str, Any] = {_place_of(kind): address, **_UNUSED.get(kind, {}), **given}
     if secret is not None:
         table[_SECRETS.get(kind, "password")] = {"file": str(secret.absolute())}
     if kind in (PLATFORM, CLOUD):
@@ -79,6 +79,22 @@ def settings_of(
     except ConfigError as error:
         en, zh = _told(error.problems, kind, "en"), _told(error.problems, kind, "zh")
         raise Trouble("probe-settings", Exit.USAGE, kind=kind, message=en, message_zh=zh) from None
+
+
+def _place_of(kind: str) -> str:
+    """Return the key of the address; a kind of another package has `address` or `url`, too."""
+    if kind in (PLATFORM, CLOUD):
+        return "url" if kind == PLATFORM else "address"
+    fields = (f for each in entry_points(group=_KINDS, name=kind) for f in _fields(each))
+    return "address" if "address" in fields else "url"
+
+
+def _fields(kind: EntryPoint) -> tuple[str, ...]:
+    try:
+        fields: tuple[str, ...] = kind.load().settings.__struct_fields__
+    except Exception:  # the settings are read next, and say what is wrong with the package
+        return ()
+    return fields
 
 
 def option_of(key: str) -> str:
