@@ -7,6 +7,7 @@ import pytest
 from tests.centre.store.samples import report
 from tests.centre.web.rig import WebRig
 from twisted_gantry.centre.store import incidents
+from twisted_gantry.centre.web.gantries import PAGE_BYTES
 from twisted_gantry.testing.clock import START
 
 MAINS = "cabinet-1.mains-abnormal"
@@ -177,6 +178,24 @@ def test_reports_of_a_gantry(mains_off: WebRig) -> None:
     assert rig.get("/gantries/G3/reports?method=other")["reports"] == []
     since = f"/gantries/G3/reports?since={stamps[2]}&until={stamps[3]}"
     assert [each["body"]["n"] for each in rig.get(since)["reports"]] == [int(stamps[2])]
+
+
+def test_a_page_of_long_reports_is_shorter(mains_off: WebRig) -> None:
+    """A page ends after PAGE_BYTES of reports, with a cursor. A number past all makes its report a
+    text, and one with a great exponent is a number.
+    """
+    rig = mains_off
+    long = b'{"n":"%s"}' % (b"x" * PAGE_BYTES)
+    bodies = [long, long, b'{"n":1e999}', b'{"n":1e-323}']
+    rig.store.put_all(
+        [report("G3", START - 5000 + number, body=body) for number, body in enumerate(bodies)]
+    )
+    first = rig.get(f"/gantries/G3/reports?until={START - 1}")
+    shown = [each["body"] for each in first["reports"]]
+    assert shown[:2] == [{"n": 1e-323}, '{"n":1e999}']
+    assert len(shown) == 3
+    rest = rig.get(f"/gantries/G3/reports?until={START - 1}&after={first['after']}")
+    assert (len(rest["reports"]), rest["after"]) == (1, None)
 
 
 def test_the_ledger(mains_off: WebRig) -> None:
