@@ -175,6 +175,29 @@ def test_registry(tab: Tab) -> None:
     expect(page.locator(".toast")).to_have_text("Saved.")
 
 
+def test_an_entry_is_added_once(tab: Tab, centre: Played) -> None:
+    """A new entry with the id of another one is refused: it would empty what is there."""
+    tab.allow("404")
+    [there] = centre.get("gantries?limit=1")["gantries"]
+    put: list[str] = []
+
+    def taken(route: Route) -> None:  # the province of all tests stays as it is
+        if route.request.method == "PUT":
+            put.append(route.request.url.rpartition("/")[2])
+            route.fulfill(json=there)
+        else:
+            route.continue_()
+
+    tab.page.route("**/api/v1/gantries/*", taken)
+    page = tab.open("/registry")
+    for name, told in ((there["id"], "is in the registry"), ("G777", "Saved.")):
+        page.click(tab.action("add"))
+        page.fill("dialog input[name=id]", name)
+        page.click(f"dialog {tab.action('confirm')}")
+        expect(page.locator(".toast", has_text=told)).to_be_visible()
+    assert put == ["G777"]
+
+
 def test_import_names_mistakes_by_row(tab: Tab) -> None:
     """A file is checked first; what is wrong is shown by row and column, and is not imported."""
     page = tab.open("/registry", "zh")

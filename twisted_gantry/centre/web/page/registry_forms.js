@@ -40,7 +40,16 @@ export async function addGantry(app) {
     title: t.addTitle, confirm: t.save,
     fields: [{ name: "id", label: t.fields.id, required: true, maxLength: 20 }, ...fields(t, {})],
   });
-  return given !== null && save(app, given.id.trim(), given);
+  if (given === null) return false;
+  const id = given.id.trim();
+  // What the form leaves empty would empty the entry that is there.
+  const taken = await app.api.get(`api/v1/gantries/${encodeURIComponent(id)}`, { quiet: true }).then(
+    () => t.isThere(id), (error) => (error.status === 404 ? "" : error));
+  if (taken !== "") {
+    app.say(taken, "bad");
+    return false;
+  }
+  return save(app, id, given);
 }
 
 export async function editGantry(app, gantry) {
