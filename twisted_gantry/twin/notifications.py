@@ -44,7 +44,7 @@ class NotificationReceiver:
         raw = body_of(request)
         try:
             body = msgspec.json.decode(raw)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             raise HttpError(400, "bad-json", "the body must be JSON") from None
         number = body.get("id") if isinstance(body, dict) else None
         known = number is not None and any(each["body"].get("id") == number for each in self._dicts)

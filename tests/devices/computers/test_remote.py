@@ -134,7 +134,15 @@ class Odd(Resource):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", b'{"gantryId": "G", "devices": [], "uplinks": []}']
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b'{"gantryId": "G", "devices": [], "uplinks": []}',
+        b'{"gantryId": "\xb3\xc9"}',
+        b'{"more": ' + b"[" * 9000,
+    ],
 )
 def test_another_program_is_no_computer(body: bytes) -> None:
     """An answer of another form is a failed reading."""

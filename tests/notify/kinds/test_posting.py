@@ -147,7 +147,10 @@ async def test_errors_within_http_200(kind: str, body: bytes, code: int, refused
 
 
 @pytest.mark.parametrize("kind", ["wecom", "dingtalk", "feishu"])
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"ok":true}', b'{"errcode":"0"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b'{"ok":true}', b'{"errcode":"0"}', b'{"msg":"\xb3\xc9"}', b"[" * 9000],
+)
 async def test_an_answer_that_is_no_answer(kind: str, body: bytes) -> None:
     """A page of a proxy or a portal with HTTP 200 took nothing."""
     async with receiving() as (receiver, port):

@@ -121,7 +121,7 @@ class RemoteComputer(NamedService):
             raise NotRead(of_status(answer.status, "the other gantry", "对方门架"))
         try:
             return msgspec.json.decode(answer.body, type=shape)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             en = "the other gantry's answer is not that of a local API"
             odd = unread(quote(answer.body, most=MOST_SHOWN), en)
             raise NotRead(odd) from None

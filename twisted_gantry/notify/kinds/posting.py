@@ -94,7 +94,7 @@ class Robot:
         answer = await self._poster.post(msgspec.json.encode(body), query=query)
         try:
             said = msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
+        except (ValueError, RecursionError):
             said = None
         found = said if isinstance(said, dict) else {}
         code = next((found[name] for name in self._codes if name in found), None)
