@@ -14,6 +14,7 @@ from twisted_gantry.devices.upscard.points import LABELS
 from twisted_gantry.texts.phrases import preferred, table
 from twisted_gantry.web.page import resource
 from twisted_gantry.wire.local_api import OUTCOMES
+from twisted_gantry.wire.reading import Quality
 from twisted_gantry.wire.upscard.values import LIVE_UNITS, RATED_UNITS, STATUS_NAMES
 
 SOURCES = sorted(Path(str(ctl.__file__)).parent.rglob("*.py"))
@@ -61,7 +62,7 @@ def test_both_languages() -> None:
 
 
 def test_the_words_of_the_page() -> None:
-    """What the page calls states and outcomes, the command line calls them, too."""
+    """What the page calls states, outcomes and qualities, the command line calls them, too."""
     page = Path(str(resource.__file__)).parent
     states = (page / "texts.js").read_text("utf-8").partition("export const VALUES = {")[2]
     found = {}
@@ -70,6 +71,9 @@ def test_the_words_of_the_page() -> None:
             found[f"{point}.{name}"] = zh
     assert found == table("values")
     words = table("words")
+    for quality in Quality:
+        shown = quality if quality == "good" else f'"{quality}"'
+        assert f'{shown}: "{words[quality]}"' in (page / "texts.js").read_text("utf-8")
     for name in ("texts_lists.js", "device_texts.js"):
         chinese = (page / name).read_text("utf-8").partition("\n  zh: {")[2]
         [outcomes] = re.findall(r"\boutcomes?: \{(.*?)\}", chinese)

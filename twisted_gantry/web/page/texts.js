@@ -140,7 +140,7 @@ const TEXTS = {
     noMatch: "没有匹配的测点。",
     filter: "查找测点",
     online: "在线", offline: "离线", connecting: "连接中",
-    good: "正常", "no-data": "尚未读取", "get-failed": "读取失败", "not-supported": "不支持",
+    good: "良好", "no-data": "尚未读取", "get-failed": "读取失败", "not-supported": "不支持",
     since: (time, age) => `自 ${time} 起（${age}）`,
     raised: (time) => `${time} 发生`,
     lasted: (time, age) => `${time} 结束，持续 ${age}`,
