@@ -437,8 +437,8 @@ class CommandBody(Wish):
 
 
 class CommandAnswer(Shape, frozen=True, kw_only=True):
-    """The outcome of a command; `value` is what the device answered. `detail_zh` is for clients
-    whose readers read Chinese (Accept-Language), where the detail has a Chinese text.
+    """The outcome of a command; `value` is what the device answered. `detail_zh` is for readers of
+    Chinese (Accept-Language), as in the audit.
     """
 
     id: str = ""
@@ -449,9 +449,7 @@ class CommandAnswer(Shape, frozen=True, kw_only=True):
 
 
 class AuditView(Shape, frozen=True):
-    """An entry of the audit; secret arguments are masked. `result` is empty until the end;
-    `detail_zh` as in `CommandAnswer`.
-    """
+    """An entry of the audit; secret arguments are masked. `result` is empty until the end."""
 
     id: str = ""
     at: Time = None
