@@ -37,6 +37,8 @@ VIEWS = {
 }
 """A path of each view in the demonstration."""
 OWN = {"callback": 9000, "remotecontrol": 3699, "monitor": 8082}
+_STEADY = "\n[alarms]\nflap_limit = 1000\n"
+"""Tests that follow each other on one site fail the mains more often than a site does."""
 
 
 def eventually(what: str, holds: Callable[[], Any], seconds: float = 60.0) -> Any:
@@ -69,7 +71,7 @@ class Demo:
             assert f":{port}" in text
             text = text.replace(f":{port}", f":{mine}")
         self._config = folder / "site.toml"
-        self._config.write_text(text + more, encoding="utf-8")
+        self._config.write_text(text + _STEADY + more, encoding="utf-8")
         self._web = f"tcp:{own['web']}:interface=127.0.0.1"
         self.url = f"http://127.0.0.1:{own['web']}"
         self.control = f"http://127.0.0.1:{faces[CONTROL]}/twin/v1"
