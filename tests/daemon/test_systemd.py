@@ -338,7 +338,11 @@ def test_a_reload_needs_no_program(tmp_path: Path) -> None:
     service = unit((tmp_path / "etc/systemd/system/gantry.service").read_text("utf-8"))["Service"]
     program, *arguments = shlex.split(service["ExecReload"])
     # As a job of `nohup` the test itself ignores SIGHUP, and children inherit that.
-    sleeper = subprocess.Popen(["env", "--default-signal=HUP", "sleep", "60"])
+    ours = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        sleeper = subprocess.Popen(["sleep", "60"])
+    finally:
+        signal.signal(signal.SIGHUP, ours)
     environment = {"MAINPID": str(sleeper.pid), "PATH": str(tmp_path)}
     subprocess.run([program, *arguments], env=environment, check=True)
     assert sleeper.wait(60) == -signal.SIGHUP
