@@ -81,6 +81,8 @@ def test_the_short_way_is_the_long_way(seed: int) -> None:
             assert short.set_own(SILENT, True, report.received_at - 1) is long.set_own(
                 SILENT, True, report.received_at - 1
             )
+        if chance.random() < 0.1:  # the alarm of its clock may have ended with the registration
+            short.mark.skewed = long.mark.skewed = True
         assert short.take(report, filed) == long.take(report, filed)
         assert short.mark == long.mark
         assert short.states == long.states

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from twisted_gantry.centre.fold import AHEAD, may_be, told_text
 from twisted_gantry.centre.interfaces import Session
@@ -70,7 +71,7 @@ _INSERT = """INSERT INTO {table}
 
 def days_of(filing: Filing, reports: Sequence[Received]) -> set[int]:
     """Return the days whose tables must exist before reports are stored."""
-    return {day_of(at) for at, _ in _places(filing, reports)}
+    return {day_of(each.at) for each in _filed(filing, reports)}
 
 
 def store(
@@ -80,11 +81,11 @@ def store(
     now, Unix seconds.
     """
     first = filing.ids.take(session)
-    places = _places(filing, reports)
-    new = _insert(session, reports, places, first)
+    filed = _filed(filing, reports)
+    new = _insert(session, filed, first)
     fresh = [
-        Fresh(number, report, filed)
-        for number, (report, (filed, _)) in enumerate(zip(reports, places, strict=True), first)
+        Fresh(number, each.report, each.at)
+        for number, each in enumerate(filed, first)
         if number in new
     ]
     verdicts = [Verdict.DUPLICATE] * len(reports)
@@ -107,30 +108,32 @@ def _since(late: Fresh) -> float:
     return stamp if stamp is not None and may_be(stamp, late.filed) else late.filed
 
 
-def _places(filing: Filing, reports: Sequence[Received]) -> list[tuple[float, bool]]:
-    """Return by which stamp each report is filed, and whether that is its reception."""
+class _Filed(NamedTuple):
+    """A report, the stamp by which it is filed, and whether that is its reception."""
+
+    report: Received
+    at: float
+    by_reception: bool
+
+
+def _filed(filing: Filing, reports: Sequence[Received]) -> list[_Filed]:
     found = []
     for report in reports:
         stamp, received = report.stamp, report.received_at
         # A whole day of grace at the end, so that a day is dropped before its reports come here.
         first = (day_of(received) - filing.keep_days) * DAY
         if report.key or stamp is None or not first <= stamp <= received + AHEAD:
-            found.append((received, True))
+            found.append(_Filed(report, received, True))
         else:
-            found.append((stamp, False))
+            found.append(_Filed(report, stamp, False))
     return found
 
 
-def _insert(
-    session: Session,
-    reports: Sequence[Received],
-    places: Sequence[tuple[float, bool]],
-    first: int,
-) -> set[int]:
+def _insert(session: Session, filed: Sequence[_Filed], first: int) -> set[int]:
     """Insert the reports that are new, sorted by their keys; returns their ids."""
-    repeated = _repeated(session, reports, places, first)
+    repeated = _repeated(session, filed, first)
     tables: dict[int, dict[Key, tuple[object, ...]]] = {}
-    for number, (report, (stamp, _)) in enumerate(zip(reports, places, strict=True), first):
+    for number, (report, stamp, _) in enumerate(filed, first):
         if number in repeated:
             continue
         key = (report.gantry, stamp, report.method, report.digest)
@@ -146,18 +149,13 @@ def _insert(
     return new
 
 
-def _repeated(
-    session: Session,
-    reports: Sequence[Received],
-    places: Sequence[tuple[float, bool]],
-    first: int,
-) -> set[int]:
+def _repeated(session: Session, filed: Sequence[_Filed], first: int) -> set[int]:
     """Note the reports that are filed by reception; returns the ids of those that were noted
     before.
     """
     repeated: set[int] = set()
     marks: dict[tuple[str, str, bytes], tuple[int, float, float]] = {}
-    for number, (report, (_, by_reception)) in enumerate(zip(reports, places, strict=True), first):
+    for number, (report, _, by_reception) in enumerate(filed, first):
         if not by_reception:
             continue
         has_name = bool(report.key) or report.stamp is not None
